@@ -1,0 +1,132 @@
+"""`activity`: the contacts that RetrieveInteractionHistory shows active in the days asked for.
+
+It is asked day by day and source by source. An answer as long as `maxSize` may be cut: it is asked
+again for each media type, and what is still cut is said. Interactions without a contact, and media
+types that cannot be asked for, do not show here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import msgspec
+
+from history_pipeline.errors import (
+    AttemptSpent,
+    ContactUnknown,
+    Interrupted,
+    RequestRefused,
+    ServerUnusable,
+)
+from history_pipeline.gws import wire
+from history_pipeline.gws.client import Answer, GwsClient, Inquiry
+from history_pipeline.model import REQUESTABLE_MEDIA_TYPES, Source, Window
+
+MAX_SIZE = 1_000
+DEFAULT_MAX_SIZE = 100
+"""What servers cap at unless told otherwise; an answer of just this many is suspect as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutListing:
+    """A day, source and media type whose listing stayed cut, so contacts may be missing."""
+
+    day: date
+    source: Source
+    media_type: str
+
+
+@dataclass(slots=True)
+class Discovered:
+    """The contacts found, each once, and what could not be listed in full."""
+
+    contact_ids: set[str] = field(default_factory=set)
+    cut: list[CutListing] = field(default_factory=list)
+    requests: int = 0
+
+
+class _Listed(msgspec.Struct):
+    contact_id: str | None = msgspec.field(default=None, name="contactId")
+
+
+_listed = msgspec.json.Decoder(_Listed)
+
+
+async def discover(
+    client: GwsClient, days: Window, sources: tuple[Source, ...], overlap_days: int, tries: int
+) -> Discovered:
+    """Every contact active in these days. Raises ServerUnusable where a listing cannot be had."""
+    found = Discovered()
+    async for answer in _answers(client, days, sources, overlap_days, tries, found):
+        found.contact_ids.update(_ids(answer))
+    return found
+
+
+async def _answers(
+    client: GwsClient,
+    days: Window,
+    sources: tuple[Source, ...],
+    overlap_days: int,
+    tries: int,
+    found: Discovered,
+) -> AsyncIterator[Answer]:
+    # the overlap belongs to the edges of the whole span; inside it, days overlap anyhow
+    for day in days:
+        window = Window(day, day + timedelta(days=1))
+        for source in sources:
+            whole = await _ask(client, window, source, overlap_days, None, tries, found)
+            yield whole
+            if not _may_be_cut(whole):
+                continue
+            for media_type in REQUESTABLE_MEDIA_TYPES:
+                part = await _ask(client, window, source, overlap_days, media_type, tries, found)
+                yield part
+                if _may_be_cut(part):
+                    found.cut.append(CutListing(day, source, media_type))
+
+
+async def _ask(
+    client: GwsClient,
+    window: Window,
+    source: Source,
+    overlap_days: int,
+    media_type: str | None,
+    tries: int,
+    found: Discovered,
+) -> Answer:
+    inquiry = Inquiry(
+        wire.INTERACTIONS_PATH,
+        wire.activity_body(window, source, overlap_days, MAX_SIZE, media_type),
+    )
+    last: Exception | None = None
+    try:
+        for _ in range(tries):
+            found.requests += 1
+            try:
+                return await client.attempt(inquiry)
+            except (AttemptSpent, Interrupted) as exc:
+                last = exc
+    except (RequestRefused, ContactUnknown) as exc:
+        last = exc
+    finally:
+        client.forget(inquiry)
+    raise ServerUnusable(
+        f"RetrieveInteractionHistory for {window.start} ({source.value}) was not answered: {last}; "
+        "use HISTORY_CONTACTS=file:PATH where the site does not offer it"
+    ) from last
+
+
+def _may_be_cut(answer: Answer) -> bool:
+    return len(answer) >= MAX_SIZE or len(answer) == DEFAULT_MAX_SIZE
+
+
+def _ids(answer: Answer) -> Iterator[str]:
+    for record in answer:
+        try:
+            contact_id = _listed.decode(record).contact_id
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        if contact_id:
+            yield contact_id

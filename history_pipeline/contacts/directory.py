@@ -1,0 +1,138 @@
+"""`gws`: the site serves its customers at GWS_CONTACTS_PATH, with `offset` and `limit`.
+
+Synchronous and paged, so it goes through `requests`, with urllib3's retries for what a repeated
+GET can mend.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from history_pipeline.errors import (
+    LoginRefused,
+    NotAServer,
+    ServerSilent,
+    ServerUnusable,
+)
+from history_pipeline.model import Contact
+from history_pipeline.settings import Settings
+
+PAGE_SIZE = 500
+TIMEOUT = (10.0, 60.0)
+"""Seconds to connect, and to wait for each piece of a reply."""
+
+
+def open_session(settings: Settings) -> requests.Session:
+    """A session with login, proxy, trust and retries as configured."""
+    session = requests.Session()
+    session.trust_env = False
+    credentials = f"{settings.username}:{settings.secret}".encode(settings.basic_encoding)
+    session.auth = _Basic(credentials)
+    session.headers.update({"Accept": "application/json", **(settings.headers or {})})
+    if settings.ca_bundle is not None:
+        session.verify = str(settings.ca_bundle)
+    if settings.proxy is not None:
+        session.proxies = {"http": settings.proxy, "https": settings.proxy}
+    retries = Retry(
+        total=5,
+        connect=3,
+        backoff_factor=0.5,
+        status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods=("GET",),
+        respect_retry_after_header=True,
+        raise_on_status=False,
+    )
+    session.mount("https://", HTTPAdapter(max_retries=retries))
+    session.mount("http://", HTTPAdapter(max_retries=retries))
+    return session
+
+
+class DirectoryContacts:
+    """Contacts of `GET GWS_CONTACTS_PATH`. It goes on by the rows received, not by `limit`:
+    servers cap pages."""
+
+    can_change = True
+
+    def __init__(self, settings: Settings, session: requests.Session) -> None:
+        self._url = settings.url + settings.contacts_path
+        self._path = settings.contacts_path
+        self._session = session
+
+    def pages(self) -> Iterator[list[Contact]]:
+        offset = 0
+        before: list[str] = []
+        while rows := self._rows(offset):
+            page = [_contact(row, self._path) for row in rows]
+            ids = [contact.contact_id for contact in page]
+            if ids == before:
+                raise NotAServer(
+                    f"{self._path} repeats a page at offset {offset}: it does not page by "
+                    "`offset`; use HISTORY_CONTACTS=file:PATH or activity"
+                )
+            yield page
+            before = ids
+            offset += len(rows)
+
+    def _rows(self, offset: int) -> list[Any]:
+        reply = get_json(
+            self._session, self._url, self._path, {"offset": offset, "limit": PAGE_SIZE}
+        )
+        rows = reply.get("contacts")
+        if not isinstance(rows, list):
+            raise NotAServer(
+                f"{self._path} answers without a list `contacts`; check GWS_CONTACTS_PATH"
+            )
+        return rows
+
+
+def get_json(
+    session: requests.Session, url: str, path: str, params: dict[str, int] | None = None
+) -> dict[str, Any]:
+    """One GET with the envelope's `statusCode` checked. Raises ServerUnusable and its kinds."""
+    try:
+        response = session.get(url, params=params, timeout=TIMEOUT, allow_redirects=False)
+    except requests.RequestException as exc:
+        raise ServerSilent(f"{path} cannot be read: {type(exc).__name__}") from exc
+    if response.status_code in (401, 403) or 300 <= response.status_code < 400:
+        raise LoginRefused(
+            f"the server refused the login at {path} (HTTP {response.status_code}); check "
+            "GWS_USERNAME, GWS_PASSWORD and the user's roles"
+        )
+    if response.status_code in (429, 503):
+        raise ServerSilent(f"{path} keeps answering HTTP {response.status_code}")
+    try:
+        body = response.json()
+    except requests.JSONDecodeError as exc:
+        raise NotAServer(
+            f"{path} answers HTTP {response.status_code} without JSON; check GWS_URL"
+        ) from exc
+    code = body.get("statusCode") if isinstance(body, dict) else None
+    if code == 20:
+        raise LoginRefused(f"{path} asks for credentials (status code 20)")
+    if response.status_code != 200 or code != 0:
+        raise ServerUnusable(f"{path} answers HTTP {response.status_code}, status code {code}")
+    return dict(body)
+
+
+def _contact(row: Any, path: str) -> Contact:
+    contact_id = row.get("id") if isinstance(row, dict) else None
+    if not isinstance(contact_id, str) or not contact_id.strip():
+        raise NotAServer(f"{path} lists a contact without an id; check GWS_CONTACTS_PATH")
+    return Contact(contact_id, {name: value for name, value in row.items() if name != "id"})
+
+
+class _Basic(requests.auth.AuthBase):
+    """requests' own encodes text as ISO-8859-1; these bytes are encoded as configured."""
+
+    def __init__(self, credentials: bytes) -> None:
+        self._auth = credentials
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = "Basic " + b64encode(self._auth).decode("ascii")
+        return request

@@ -1,0 +1,104 @@
+"""`file:PATH`: CSV, Parquet or JSON lines with a `contact_id` column; other columns are
+attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from history_pipeline.errors import ConfigurationError
+from history_pipeline.model import Contact
+
+_ID = "contact_id"
+_ROWS = 10_000
+
+
+class FileContacts:
+    """Contacts of a file. Ids are read as text, so that leading zeros stay."""
+
+    can_change = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def pages(self) -> Iterator[list[Contact]]:
+        """Raises ConfigurationError where the file cannot be read or has no contact ids."""
+        row = 0
+        try:
+            for page in self._pages():
+                contacts = []
+                for fields in page:
+                    row += 1
+                    contacts.append(self._contact(row, fields))
+                yield contacts
+        except (OSError, ValueError, pa.ArrowException) as exc:
+            raise ConfigurationError(
+                f"HISTORY_CONTACTS: {self._path} cannot be read as {self._kind()} "
+                f"(after row {row}): {getattr(exc, 'strerror', None) or type(exc).__name__}"
+            ) from exc
+
+    def _pages(self) -> Iterator[list[Any]]:
+        match self._kind():
+            case "Parquet":
+                with pq.ParquetFile(self._path) as file:
+                    self._require_column(file.schema_arrow.names)
+                    for batch in file.iter_batches(_ROWS):
+                        yield batch.to_pylist()
+            case "CSV":
+                with pa.csv.open_csv(self._path) as header:
+                    names = header.schema.names
+                self._require_column(names)
+                # all as text: ids keep their leading zeros, and no column changes its type midway
+                as_text = pa.csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+                )
+                with pa.csv.open_csv(self._path, convert_options=as_text) as reader:
+                    for batch in reader:
+                        yield batch.to_pylist()
+            case _:
+                with self._path.open("rb") as lines:
+                    filled = (line for line in lines if line.strip())
+                    while page := [msgspec.json.decode(line) for line in islice(filled, _ROWS)]:
+                        yield page
+
+    def _require_column(self, names: list[str]) -> None:
+        if _ID not in names:
+            raise ConfigurationError(
+                f"HISTORY_CONTACTS: {self._path} has no column `{_ID}` (it has "
+                f"{len(names)} others); name the column of contact ids so"
+            )
+
+    def _contact(self, row: int, fields: Any) -> Contact:
+        if not isinstance(fields, dict) or _ID not in fields:
+            raise ConfigurationError(
+                f"HISTORY_CONTACTS: row {row} of {self._path} has no `{_ID}`"
+            )
+        contact_id = fields.pop(_ID)
+        if not isinstance(contact_id, str | int) or not str(contact_id).strip():
+            raise ConfigurationError(
+                f"HISTORY_CONTACTS: row {row} of {self._path} has an empty `{_ID}`"
+            )
+        return Contact(
+            str(contact_id), {name: value for name, value in fields.items() if value is not None}
+        )
+
+    def _kind(self) -> str:
+        match self._path.suffix.lower():
+            case ".csv":
+                return "CSV"
+            case ".parquet":
+                return "Parquet"
+            case ".jsonl" | ".ndjson" | ".json":
+                return "JSON lines"
+            case suffix:
+                raise ConfigurationError(
+                    f"HISTORY_CONTACTS: {self._path} ends in {suffix or 'nothing'}; give a .csv, "
+                    ".parquet or .jsonl file"
+                )

@@ -1,0 +1,116 @@
+"""The seam to the network: one small interface, and aiohttp behind it.
+
+Translates aiohttp's exceptions, and lets none of them through. One cookie jar serves REST and
+CometD, so that a balancer sends both to the same node.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Protocol, Self
+
+import aiohttp
+
+from history_pipeline.errors import ConfigurationError, DeadlineExceeded, ServerFault, Unreachable
+from history_pipeline.gws.wire import Reply
+from history_pipeline.settings import Settings
+
+
+class Transport(Protocol):
+    """Sends one HTTP request. Paths are below the base URL; `timeout` is in seconds.
+
+    Raises Unreachable (nothing was sent), DeadlineExceeded (no whole reply in time) or
+    ServerFault (reset, or a reply that was cut).
+    """
+
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Reply: ...
+
+    def cookie(self, name: str) -> str | None:
+        """The value of a cookie that the server set."""
+        ...
+
+
+class AiohttpTransport:
+    """The transport of production: keeps connections and cookies between `async with` bounds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._base = settings.url
+        self._proxy = settings.proxy
+        self._extra = dict(settings.headers or {})
+        self._auth = aiohttp.BasicAuth(
+            settings.username, settings.secret, encoding=settings.basic_encoding
+        )
+        self._ssl = _trust(settings)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            # without `unsafe`, cookies of hosts that are IP addresses are dropped
+            cookie_jar=aiohttp.CookieJar(unsafe=True),
+            # in flight is bounded by who asks; a bound here would starve the heartbeat
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._ssl),
+            auth=self._auth,
+            headers=self._extra,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Reply:
+        assert self._session is not None, "enter the transport first"  # noqa: S101
+        try:
+            async with self._session.request(
+                method,
+                self._base + path,
+                data=body,
+                headers=headers,
+                proxy=self._proxy,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout),
+            ) as response:
+                content = await response.read()
+                lower = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status, lower, content)
+        except TimeoutError as exc:
+            raise DeadlineExceeded(f"no HTTP reply within {timeout:g} s") from exc
+        except aiohttp.ClientConnectorError as exc:
+            raise Unreachable(f"no connection to {exc.host}:{exc.port}: {_cause(exc)}") from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise ServerFault(f"the reply did not arrive whole ({type(exc).__name__})") from exc
+
+    def cookie(self, name: str) -> str | None:
+        assert self._session is not None, "enter the transport first"  # noqa: S101
+        for cookie in self._session.cookie_jar:
+            if cookie.key == name:
+                return cookie.value
+        return None
+
+
+def _cause(exc: aiohttp.ClientConnectorError) -> str:
+    if isinstance(exc, aiohttp.ClientConnectorDNSError):
+        return "the host name is not known"
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted (see GWS_CA_BUNDLE)"
+    return exc.os_error.strerror or type(exc.os_error).__name__
+
+
+def _trust(settings: Settings) -> ssl.SSLContext | bool:
+    if settings.ca_bundle is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(settings.ca_bundle))
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigurationError(f"GWS_CA_BUNDLE cannot be used: {settings.ca_bundle}") from exc

@@ -1,0 +1,248 @@
+"""The server's JSON, both ways. Pure.
+
+Knows request bodies, the envelope (`statusCode`, `referenceId`) and notifications. Does not
+know connections, time, or who asked. Sources: the API guide's pages RetrieveContactHistory,
+RetrieveInteractionHistory, ReturnValues, CSRFProtection and CHMessageType.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from history_pipeline.errors import (
+    AnswerFailed,
+    ContactUnknown,
+    RequestRefused,
+    ServerFault,
+    SessionLost,
+    Throttled,
+)
+from history_pipeline.model import Source, Window
+
+ME_PATH = "/api/v2/me"
+INTERACTIONS_PATH = "/api/v2/ucs/interactions"
+HISTORY_MESSAGE = "GetInteractionsHistoryMessage"
+
+_TRANSIENT_CODES = frozenset({4, 9, 12})
+_NOT_AUTHENTICATED = 20
+_RESOURCE_NOT_FOUND = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP reply, whole. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_html(self) -> bool:
+        return "html" in self.headers.get("content-type", "") or self.body[:64].lstrip().startswith(
+            b"<"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What every history request of a run has in common."""
+
+    overlap_days: int = 1
+    media_type: str | None = None
+    attributes: tuple[str, ...] = ()
+    search: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """An answer to some history request; `records` is JSON, an array of interactions."""
+
+    reference_id: str
+    failed: bool
+    records: list[msgspec.Raw]
+
+
+class _Envelope(msgspec.Struct):
+    status_code: int | None = msgspec.field(default=None, name="statusCode")
+    reference_id: int | str | None = msgspec.field(default=None, name="referenceId")
+
+
+class _Data(msgspec.Struct):
+    reference_id: int | str | None = msgspec.field(default=None, name="referenceId")
+    message_type: Any = msgspec.field(default=None, name="messageType")
+    error_message: Any = msgspec.field(default=None, name="errorMessage")
+    interactions: msgspec.Raw = msgspec.Raw(b"null")
+    interaction: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_envelopes = msgspec.json.Decoder(_Envelope)
+_data = msgspec.json.Decoder(_Data)
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
+_encoder = msgspec.json.Encoder()
+
+
+# -- questions ------------------------------------------------------------------------------------
+
+
+def history_path(contact_id: str) -> str:
+    return f"/api/v2/ucs/contacts/{quote(contact_id, safe='')}/interactions"
+
+
+def history_body(window: Window, source: Source, criteria: Filter) -> bytes:
+    """RetrieveContactHistory for the window and `overlap_days` more on both sides.
+
+    The last day asked for is `window.end` at an overlap of one, so a server that leaves
+    `toDate` out still returns the whole window.
+    """
+    body: dict[str, Any] = {
+        "operationName": "RetrieveContactHistory",
+        **_common(window, source, criteria),
+    }
+    return _encoder.encode(body)
+
+
+def activity_body(
+    window: Window, source: Source, overlap_days: int, max_size: int, media_type: str | None
+) -> bytes:
+    """RetrieveInteractionHistory: all contacts' interactions, `max_size` of them at most."""
+    body: dict[str, Any] = {
+        "operationName": "RetrieveInteractionHistory",
+        **_common(window, source, Filter(overlap_days, media_type)),
+        "maxSize": max_size,
+    }
+    return _encoder.encode(body)
+
+
+def _common(window: Window, source: Source, criteria: Filter) -> dict[str, Any]:
+    overlap = timedelta(days=criteria.overlap_days)
+    body: dict[str, Any] = {
+        "fromDate": (window.start - overlap).isoformat(),
+        "toDate": (window.last + overlap).isoformat(),
+        "sort": "asc",
+        "source": source.value,
+    }
+    if criteria.media_type:
+        body["mediaType"] = criteria.media_type
+    if criteria.attributes:
+        body["customAttributes"] = list(criteria.attributes)
+    if criteria.search:
+        body["searchCustomAttributes"] = dict(criteria.search)
+    return body
+
+
+# -- replies --------------------------------------------------------------------------------------
+
+
+def reference_id(reply: Reply) -> str:
+    """The reference id of an accepted request, as text.
+
+    An HTTP 200 with `statusCode` 0 means accepted and no more. Raises Throttled, SessionLost,
+    ContactUnknown, RequestRefused or ServerFault for whatever else came.
+    """
+    envelope = read_envelope(reply)
+    if envelope.reference_id is None:
+        raise ServerFault("accepted without a reference id")
+    return str(envelope.reference_id)
+
+
+def read_envelope(reply: Reply) -> _Envelope:
+    """The envelope of a successful reply; raises as `reference_id` does.
+
+    429 and 503 decide before the body; after that a `statusCode` says more than the HTTP
+    status, and comes with either.
+    """
+    if reply.status in (429, 503):
+        raise Throttled(reply.status, retry_after(reply.headers.get("retry-after")))
+    if reply.status in (401, 403):
+        raise SessionLost(f"HTTP {reply.status}")
+    if 300 <= reply.status < 400:
+        raise SessionLost(f"HTTP {reply.status}: redirected, as to a login page")
+    envelope = _parse(reply)
+    code = envelope.status_code if envelope else None
+    if code not in (None, 0):
+        raise _refusal(int(code), reply.status)
+    if reply.status == 404:
+        raise ContactUnknown("HTTP 404")
+    if reply.status >= 500:
+        raise ServerFault(f"HTTP {reply.status}")
+    if reply.status >= 400:
+        raise RequestRefused(f"HTTP {reply.status}")
+    if envelope is None or code is None:
+        if reply.is_html:
+            raise SessionLost("an HTML page in place of JSON, as of a login page")
+        raise ServerFault("the reply is no JSON with a statusCode")
+    return envelope
+
+
+def _parse(reply: Reply) -> _Envelope | None:
+    try:
+        return _envelopes.decode(reply.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _refusal(code: int, status: int) -> Exception:
+    text = f"status code {code} (HTTP {status})"
+    if code == _NOT_AUTHENTICATED:
+        return SessionLost(text)
+    if code == _RESOURCE_NOT_FOUND:
+        return ContactUnknown(text)
+    if code in _TRANSIENT_CODES:
+        return ServerFault(text)
+    return RequestRefused(text)
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to hold back, from either form of the header; None where it says nothing."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+# -- notifications --------------------------------------------------------------------------------
+
+
+def notification(data: msgspec.Raw) -> Notification | None:
+    """The history answer in a channel message, or None for any other message.
+
+    Other operations' messages carry reference ids too, and settle nothing. Only with the right
+    message type and without `errorMessage` do missing or null interactions mean none.
+    """
+    try:
+        message = _data.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if message.message_type != HISTORY_MESSAGE or message.reference_id is None:
+        return None
+    if message.error_message is not None:
+        return Notification(str(message.reference_id), failed=True, records=[])
+    payload = message.interaction if _is_null(message.interactions) else message.interactions
+    return Notification(str(message.reference_id), failed=False, records=_records(payload))
+
+
+def _records(payload: msgspec.Raw) -> list[msgspec.Raw]:
+    if _is_null(payload):
+        return []
+    if memoryview(payload)[:1] == b"[":
+        return _raw_list.decode(payload)
+    # one record where a list should be: it is read, or set aside, like any other
+    return [payload]
+
+
+def _is_null(value: msgspec.Raw) -> bool:
+    return memoryview(value)[:4] == b"null"

@@ -1,0 +1,1 @@
+"""From a list of contacts and days to answers that are all accounted for."""

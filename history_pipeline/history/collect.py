@@ -1,0 +1,300 @@
+"""Asks one window for every contact, main then archive, so many at once, and accounts for each.
+
+Knows attempts, their retries, and when a run cannot go on. Does not know what a record looks like
+(`flatten`), how parts are written (`recording`) or what several requests together mean
+(`verdicts`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_any,
+)
+
+from history_pipeline.errors import (
+    AnswerFailed,
+    AttemptSpent,
+    ContactUnknown,
+    DeadlineExceeded,
+    Interrupted,
+    RequestRefused,
+    ServerSilent,
+    Throttled,
+)
+from history_pipeline.gws import wire
+from history_pipeline.gws.client import Answer, Inquiry
+from history_pipeline.history.account import Account
+from history_pipeline.history.recording import Recorder
+from history_pipeline.history.verdicts import Verdicts, unavailable
+from history_pipeline.model import HistoryRequest, Outcome, RequestState, Source, Window
+
+PATIENCE = 300.0
+"""Seconds for which one request may be interrupted, again and again, before the run ends."""
+
+LONGEST_PAUSE = 30.0
+_CHUNK = 1_000
+
+
+class Asker(Protocol):
+    """Who asks: GwsClient, or a stand-in with the same errors."""
+
+    async def attempt(self, inquiry: Inquiry) -> Answer: ...
+
+    def forget(self, inquiry: Inquiry) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one window is to be asked, and how hard to try."""
+
+    window: Window
+    sources: tuple[Source, ...]
+    criteria: wire.Filter
+    concurrency: int
+    max_attempts: int
+
+
+class Collector:
+    """Collects one window. `settled` is what an earlier, killed try at it has already put down:
+    columns contact_id, source and state."""
+
+    def __init__(
+        self,
+        asker: Asker,
+        recorder: Recorder,
+        verdicts: Verdicts,
+        task: Task,
+        now: Callable[[], datetime],
+        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> None:
+        self._asker = asker
+        self._recorder = recorder
+        self._verdicts = verdicts
+        self._task = task
+        self._now = now
+        self._on_outcome = on_outcome
+        self.account = Account()
+
+    async def collect(self, contact_ids: pa.Array, settled: pa.Table) -> Account:
+        """Settles every request of the window; returns how. Raises ServerUnusable or StorageError
+        where it cannot; what was settled until then is on disk."""
+        started = asyncio.get_running_loop().time()
+        self.account.planned = len(contact_ids) * len(self._task.sources)
+        contacts = self._unsettled(contact_ids, settled)
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(self._task.concurrency, max(1, len(contact_ids)))):
+                    workers.create_task(self._work(contacts))
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        self._put_down(self._verdicts.at_end(len(contact_ids)))
+        await self._recorder.room()
+        self.account.seconds = asyncio.get_running_loop().time() - started
+        return self.account
+
+    def _unsettled(
+        self, contact_ids: pa.Array, settled: pa.Table
+    ) -> Iterator[tuple[str, dict[Source, RequestState]]]:
+        """Contacts with something left to ask, and how their other requests have ended."""
+        known = {
+            source: pc.index_in(
+                contact_ids, settled.filter(pc.equal(settled["source"], source.value))["contact_id"]
+            )
+            for source in self._task.sources
+        }
+        states = {
+            source: settled.filter(pc.equal(settled["source"], source.value))["state"]
+            for source in self._task.sources
+        }
+        for start in range(0, len(contact_ids), _CHUNK):
+            ids = contact_ids.slice(start, _CHUNK).to_pylist()
+            places = {
+                source: found.slice(start, _CHUNK).to_pylist() for source, found in known.items()
+            }
+            for row, contact_id in enumerate(ids):
+                ended = {
+                    source: RequestState(states[source][places[source][row]].as_py())
+                    for source in self._task.sources
+                    if places[source][row] is not None
+                }
+                for state in ended.values():
+                    self.account.states[state] += 1
+                if len(ended) < len(self._task.sources):
+                    yield contact_id, ended
+
+    async def _work(self, contacts: Iterator[tuple[str, dict[Source, RequestState]]]) -> None:
+        for contact_id, ended in contacts:
+            await self._contact(contact_id, ended)
+
+    async def _contact(self, contact_id: str, ended: dict[Source, RequestState]) -> None:
+        """Main before archive: an interaction that the archiver moves meanwhile is seen."""
+        blocked: Outcome | None = None
+        for source in self._task.sources:
+            if source in ended:
+                continue
+            request = HistoryRequest(contact_id, self._task.window, source)
+            main = ended.get(Source.MAIN)
+            if source is Source.ARCHIVE and main not in (None, RequestState.ANSWERED):
+                self._follow(request, main, blocked)
+                continue
+            outcome = await self._settle(request)
+            ended[source] = outcome.state
+            blocked = outcome
+            await self._recorder.room()
+
+    def _follow(
+        self, request: HistoryRequest, main: RequestState | None, blocked: Outcome | None
+    ) -> None:
+        """Archive where main has no answer: it must not be asked, and shares main's fate."""
+        if main is RequestState.GONE:
+            outcome = self._outcome(request, RequestState.GONE, 0, 0.0, error="main: gone")
+            self._put_down(self._verdicts.unknown(outcome))
+        else:
+            self._put_down(
+                [self._outcome(request, RequestState.FAILED, 0, 0.0, error="main: not answered")]
+            )
+
+    async def _settle(self, request: HistoryRequest) -> Outcome:
+        """Asks until the request has ended, and puts that down."""
+        if self._condemned(request):
+            outcome = unavailable(self._outcome(request, RequestState.UNAVAILABLE, 0, 0.0))
+            self._put_down([outcome])
+            return outcome
+        started = asyncio.get_running_loop().time()
+        inquiry = Inquiry(
+            wire.history_path(request.contact_id),
+            wire.history_body(request.window, request.source, self._task.criteria),
+        )
+        spent = _Spent()
+        try:
+            records = await self._ask(inquiry, request, spent)
+        except (AttemptSpent, RequestRefused, ContactUnknown) as exc:
+            seconds = asyncio.get_running_loop().time() - started
+            return self._ended_badly(request, exc, spent.attempts, seconds)
+        finally:
+            self._asker.forget(inquiry)
+        seconds = asyncio.get_running_loop().time() - started
+        landed, rejects = await self._recorder.answer(request, records)
+        outcome = self._outcome(
+            request,
+            RequestState.ANSWERED,
+            spent.attempts,
+            seconds,
+            interactions=landed,
+            rejects=rejects,
+        )
+        self._put_down(self._verdicts.answered(outcome))
+        return outcome
+
+    def _ended_badly(
+        self, request: HistoryRequest, exc: Exception, attempts: int, seconds: float
+    ) -> Outcome:
+        state = RequestState.GONE if isinstance(exc, ContactUnknown) else RequestState.FAILED
+        outcome = self._outcome(request, state, attempts, seconds, error=_word(exc))
+        if isinstance(exc, ContactUnknown):
+            self._put_down(self._verdicts.unknown(outcome))
+        elif isinstance(exc, AnswerFailed):
+            self._put_down(self._verdicts.errored(outcome))
+        else:
+            self._put_down([outcome])
+        return outcome
+
+    async def _ask(self, inquiry: Inquiry, request: HistoryRequest, spent: _Spent) -> Answer:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(AttemptSpent),
+            stop=stop_any(
+                stop_after_attempt(self._task.max_attempts), lambda _: self._condemned(request)
+            ),
+            wait=_pause,
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                spent.attempts += 1
+                return await self._uninterrupted(inquiry)
+        raise AssertionError("unreachable: tenacity raises the last error")
+
+    def _condemned(self, request: HistoryRequest) -> bool:
+        return request.source is Source.ARCHIVE and self._verdicts.archive_unavailable
+
+    async def _uninterrupted(self, inquiry: Inquiry) -> Answer:
+        """One attempt. Interruptions spend none, but they have a bound in time."""
+        loop = asyncio.get_running_loop()
+        since: float | None = None
+        while True:
+            try:
+                return await self._asker.attempt(inquiry)
+            except Interrupted as exc:
+                since = loop.time() if since is None else since
+                if loop.time() - since > PATIENCE:
+                    raise ServerSilent(
+                        f"a request was interrupted for {PATIENCE:g} s: {exc}"
+                    ) from exc
+                if not isinstance(exc, Throttled):
+                    await asyncio.sleep(0.2)
+
+    def _outcome(
+        self,
+        request: HistoryRequest,
+        state: RequestState,
+        attempts: int,
+        seconds: float,
+        *,
+        interactions: int = 0,
+        rejects: int = 0,
+        error: str | None = None,
+    ) -> Outcome:
+        return Outcome(
+            request, state, self._now(), interactions, rejects, attempts, seconds, error
+        )
+
+    def _put_down(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            self._recorder.settle(outcome)
+            self.account.add(outcome)
+            self._on_outcome(outcome)
+
+
+@dataclass(slots=True)
+class _Spent:
+    attempts: int = 0
+
+
+def _pause(state: RetryCallState) -> float:
+    """After a deadline enough time has passed; after an error the server gets a growing rest."""
+    failure = state.outcome.exception() if state.outcome else None
+    if isinstance(failure, DeadlineExceeded):
+        return 0.0
+    return min(0.25 * 2.0**state.attempt_number, LONGEST_PAUSE)
+
+
+def _word(exc: Exception) -> str:
+    """The reason as the ledger keeps it: a kind, and what our own message says of it."""
+    match exc:
+        case DeadlineExceeded():
+            return "deadline: no notification in time"
+        case AnswerFailed():
+            return "errorMessage in the notification"
+        case ContactUnknown():
+            return "contact unknown"
+        case _:
+            return str(exc)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the workers; the others only follow from it."""
+    exc = group.exceptions[0]
+    return _first(exc) if isinstance(exc, BaseExceptionGroup) else exc

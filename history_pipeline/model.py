@@ -1,0 +1,111 @@
+"""The nouns of the pipeline.
+
+Knows what a request is and how it can end. Does not know HTTP, Bayeux, files or time zones;
+imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+REQUESTABLE_MEDIA_TYPES = (
+    "call",
+    "chat",
+    "email",
+    "facebook",
+    "facebooksession",
+    "openmedia",
+    "twitter",
+    "workitem",
+)
+"""Values that the `mediaType` parameter takes (RetrieveContactHistory, parameters)."""
+
+
+class Source(StrEnum):
+    """Where the server looks an interaction up; asked in this order (the archiver moves on)."""
+
+    MAIN = "main"
+    ARCHIVE = "archive"
+
+
+class RequestState(StrEnum):
+    """What became of a request. A planned request ends in exactly one of these."""
+
+    ANSWERED = "answered"
+    UNAVAILABLE = "unavailable"
+    GONE = "gone"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """A half-open span of the server's local days: `start` is in, `end` is out."""
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise ValueError(f"empty window: {self.start} .. {self.end}")
+
+    @property
+    def days(self) -> int:
+        return (self.end - self.start).days
+
+    @property
+    def last(self) -> date:
+        """The last day that is in."""
+        return self.end - timedelta(days=1)
+
+    def __contains__(self, day: date) -> bool:
+        return self.start <= day < self.end
+
+    def __iter__(self) -> Iterator[date]:
+        return (self.start + timedelta(days=n) for n in range(self.days))
+
+    def __str__(self) -> str:
+        return f"{self.start}..{self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A customer of the contact centre. `attributes` is whatever else its list said of it."""
+
+    contact_id: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.contact_id:
+            raise ValueError("a contact needs an id")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRequest:
+    """One contact, one window, one source: the unit that is accounted for."""
+
+    contact_id: str
+    window: Window
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one request ended: a row of the ledger, less what the run adds.
+
+    `interactions` counts records that lie in the window, `rejects` those set aside;
+    `attempts` counts spent attempts and the last one; `seconds` runs from the first
+    sending to the end. `error` names a reason and never quotes the server.
+    """
+
+    request: HistoryRequest
+    state: RequestState
+    finished_at: datetime
+    interactions: int = 0
+    rejects: int = 0
+    attempts: int = 1
+    seconds: float = 0.0
+    error: str | None = None

@@ -1,0 +1,246 @@
+"""What the operator sets: environment variables, or a `.env` file in the working directory.
+
+Checked as a whole before anything is sent; every mistake is named in one ConfigurationError.
+Knows names, defaults and ranges. Does not open files or connections, except for the password
+file and `.env`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from history_pipeline.errors import ConfigurationError
+from history_pipeline.model import REQUESTABLE_MEDIA_TYPES, Source
+
+DEFAULT_DATA_DIR = Path("data")
+DEFAULT_START_DATE = date(2015, 1, 1)
+_WHERE_TO_READ = "see the README, «Pointing it at a real server»"
+
+
+def _from_json(value: Any) -> Any:
+    """Names hold commas and quotes, so lists are JSON; a bad one is a named mistake."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value) if value.strip() else None
+    except ValueError as exc:
+        raise ValueError(f"is not JSON (column {getattr(exc, 'colno', '?')})") from None
+
+
+def _sources(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _env(name: str, default: Any = ..., **limits: Any) -> Any:
+    return Field(default, validation_alias=AliasChoices(name), **limits)
+
+
+class Settings(BaseSettings):
+    """Section 2.2 of the design, one field a variable."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        ignored_types=(cached_property,),
+        hide_input_in_errors=True,
+    )
+
+    url: str = _env("GWS_URL")
+    username: str = _env("GWS_USERNAME", min_length=1)
+    password: SecretStr | None = _env("GWS_PASSWORD", None)
+    password_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = _env(
+        "GWS_PASSWORD_FILE", None
+    )
+    basic_encoding: Literal["utf-8", "iso-8859-1"] = _env("GWS_BASIC_ENCODING", "utf-8")
+    timezone: str = _env("GWS_TIMEZONE")
+    notifications_path: str = _env("GWS_NOTIFICATIONS_PATH", "/api/v2/notifications")
+    channel: str = _env("GWS_CHANNEL", "/v2/ucs/interactions")
+    concurrency: int = _env("GWS_CONCURRENCY", 4, ge=1, le=1024)
+    requests_per_second: float = _env("GWS_REQUESTS_PER_SECOND", 5.0, ge=0)
+    notification_timeout: float = _env("GWS_NOTIFICATION_TIMEOUT", 60.0, gt=0)
+    max_attempts: int = _env("GWS_MAX_ATTEMPTS", 5, ge=1)
+    canary_interval: float = _env("GWS_CANARY_INTERVAL", 30.0, gt=0)
+    ca_bundle: Annotated[Path | None, BeforeValidator(_blank_is_none)] = _env("GWS_CA_BUNDLE", None)
+    proxy: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
+        "GWS_PROXY", None, repr=False
+    )
+    headers: Annotated[dict[str, str] | None, NoDecode, BeforeValidator(_from_json)] = _env(
+        "GWS_HEADERS", None, repr=False
+    )
+    data_dir: Path = _env("HISTORY_DATA_DIR", DEFAULT_DATA_DIR)
+    contacts: str = _env("HISTORY_CONTACTS")
+    contacts_path: str = _env("GWS_CONTACTS_PATH", "/api/v2/contacts")
+    start_date: date = _env("HISTORY_START_DATE", DEFAULT_START_DATE)
+    sources: Annotated[tuple[Source, ...], NoDecode, BeforeValidator(_sources)] = _env(
+        "HISTORY_SOURCES", (Source.MAIN, Source.ARCHIVE)
+    )
+    media_type: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
+        "HISTORY_MEDIA_TYPE", None
+    )
+    custom_attributes: Annotated[
+        tuple[str, ...] | None, NoDecode, BeforeValidator(_from_json)
+    ] = _env("HISTORY_CUSTOM_ATTRIBUTES", None)
+    search_attributes: Annotated[
+        dict[str, str] | None, NoDecode, BeforeValidator(_from_json)
+    ] = _env("HISTORY_SEARCH_ATTRIBUTES", None)
+    window_days: int = _env("HISTORY_WINDOW_DAYS", 31, ge=1, le=366)
+    overlap_days: int = _env("HISTORY_OVERLAP_DAYS", 1, ge=0, le=31)
+    lookback_days: int = _env("HISTORY_LOOKBACK_DAYS", 7, ge=1, le=31)
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_base_url(cls, value: str) -> str:
+        parts = urlsplit(value.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be a base URL such as https://gws.example.com")
+        if parts.username or parts.password:
+            raise ValueError("must not hold credentials; use GWS_USERNAME and GWS_PASSWORD")
+        if parts.query or parts.fragment:
+            raise ValueError("must be a base URL, without query or fragment")
+        return value.strip().rstrip("/").removesuffix("/api/v2")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as exc:
+            raise ValueError(
+                "is no IANA time zone; give the server's own, such as Europe/Berlin"
+            ) from exc
+        return value
+
+    @field_validator("media_type")
+    @classmethod
+    def _is_a_media_type(cls, value: str | None) -> str | None:
+        if value is not None and value not in REQUESTABLE_MEDIA_TYPES:
+            raise ValueError(f"must be one of {', '.join(REQUESTABLE_MEDIA_TYPES)}, or unset")
+        return value
+
+    @field_validator("sources")
+    @classmethod
+    def _main_comes_first(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
+        if not value:
+            raise ValueError("must name main, archive or both")
+        return tuple(source for source in Source if source in value)
+
+    @field_validator("contacts")
+    @classmethod
+    def _is_a_contact_source(cls, value: str) -> str:
+        if value in ("gws", "activity"):
+            return value
+        if value.startswith("file:") and value != "file:":
+            return f"file:{Path(value.removeprefix('file:')).absolute()}"
+        raise ValueError("must be gws, activity or file:PATH")
+
+    @field_validator("notifications_path", "channel", "contacts_path")
+    @classmethod
+    def _starts_with_a_slash(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError("must start with /")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _is_absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _has_one_password(self) -> Settings:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("GWS_PASSWORD and GWS_PASSWORD_FILE are both set; keep one")
+        if self.password is None and self.password_file is None:
+            raise ValueError("GWS_PASSWORD (or GWS_PASSWORD_FILE) is missing")
+        return self
+
+    # -- what follows from the variables ------------------------------------------------------
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @cached_property
+    def secret(self) -> str:
+        """The password itself. Raises ConfigurationError where its file cannot be read."""
+        if self.password is not None:
+            return self.password.get_secret_value()
+        assert self.password_file is not None  # noqa: S101 - held by _has_one_password
+        try:
+            return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigurationError(
+                f"GWS_PASSWORD_FILE cannot be read: {self.password_file}"
+            ) from exc
+
+    @cached_property
+    def asked_attributes(self) -> tuple[str, ...]:
+        """Names to ask for: those configured and those searched by, sorted, each once."""
+        names = set(self.custom_attributes or ()) | set(self.search_attributes or {})
+        return tuple(sorted(names))
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether runs see only a part of the site, and so can mark no day complete."""
+        return self.media_type is not None or bool(self.search_attributes)
+
+    @property
+    def contact_source(self) -> str:
+        """`gws`, `activity` or `file`."""
+        return self.contacts.split(":", 1)[0]
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings in force. Raises ConfigurationError that names every mistake."""
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as exc:
+        raise ConfigurationError(_describe(exc)) from None
+    _ = settings.secret
+    return settings
+
+
+def _describe(invalid: ValidationError) -> str:
+    lines = [_describe_one(error) for error in invalid.errors(include_input=False)]
+    if not any("GWS_PASSWORD" in line for line in lines) and not (
+        os.environ.get("GWS_PASSWORD") or os.environ.get("GWS_PASSWORD_FILE")
+    ):
+        # model validators do not run once a field is wrong, and this mistake must be named too
+        from_file = Settings.model_config.get("env_file")
+        if not (from_file and Path(str(from_file)).is_file()):
+            lines.append("GWS_PASSWORD (or GWS_PASSWORD_FILE) is missing")
+    return "\n".join(["the configuration is not usable:", *(f"  - {line}" for line in lines)])
+
+
+def _describe_one(error: Any) -> str:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "missing":
+        return f"{name} is missing; {_WHERE_TO_READ}"
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if not name:
+        return text
+    inner = ".".join(str(part) for part in error["loc"][1:])
+    return f"{name}{f' ({inner})' if inner and inner.isidentifier() else ''}: {text}"

@@ -1,0 +1,167 @@
+"""Attempts: what makes a killed run go on where it was.
+
+An attempt is the days, a fingerprint of the configuration, and the contact list frozen at its
+start. It is resumed only if it is unfinished, equal and younger than a day. Its directory holds
+the frozen list and the parts of windows that are not finished yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from history_pipeline.model import Window
+from history_pipeline.settings import Settings
+from history_pipeline.storage import files
+from history_pipeline.storage.layout import Layout
+from history_pipeline.storage.schemas import FROZEN_CONTACTS
+
+LONGEST_LIFE = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at these days. `started_at` is the run's moment: it orders copies of a row."""
+
+    run_id: str
+    days: Window
+    fingerprint: str
+    started_at: datetime
+    contacts: int
+    is_discovery_complete: bool
+    directory: Path
+    is_finished: bool = False
+
+    def contact_ids(self) -> pa.Array:
+        """The frozen list, sorted, each id once; about 20 bytes a contact."""
+        table = pq.read_table(self.directory / "contacts.parquet", schema=FROZEN_CONTACTS)
+        return table["contact_id"].combine_chunks()
+
+    def window_directory(self, window: Window) -> Path:
+        return self.directory / "parts" / f"{window.start.isoformat()}.{window.end.isoformat()}"
+
+    @property
+    def started_micros(self) -> int:
+        return int(self.started_at.timestamp() * 1_000_000)
+
+
+def fingerprint(settings: Settings) -> str:
+    """A digest of all that decides which answers a run gets."""
+    facts = {
+        "server": settings.url,
+        "zone": settings.timezone,
+        "sources": [source.value for source in settings.sources],
+        "media_type": settings.media_type,
+        "attributes": list(settings.asked_attributes),
+        "search": settings.search_attributes,
+        "contacts": [settings.contacts, settings.contacts_path],
+        "window": settings.window_days,
+        "overlap": settings.overlap_days,
+    }
+    return hashlib.blake2b(
+        json.dumps(facts, sort_keys=True).encode(), digest_size=16
+    ).hexdigest()
+
+
+def resumable(layout: Layout, days: Window, print_: str, now: datetime) -> Attempt | None:
+    """The newest attempt that may be gone on with, if there is one."""
+    candidates = [
+        attempt
+        for attempt in _all(layout)
+        if attempt.days == days
+        and attempt.fingerprint == print_
+        and not attempt.is_finished
+        and now - attempt.started_at < LONGEST_LIFE
+    ]
+    return max(candidates, key=lambda attempt: attempt.started_at, default=None)
+
+
+def by_id(layout: Layout, run_id: str) -> Attempt | None:
+    return _read(layout.attempts / run_id)
+
+
+def start(
+    layout: Layout,
+    days: Window,
+    print_: str,
+    contact_ids: pa.Array,
+    now: datetime,
+    *,
+    is_discovery_complete: bool = True,
+) -> Attempt:
+    """A new attempt over a contact list that is frozen with it."""
+    now = now.astimezone(UTC)
+    seed = f"{now.isoformat()} {days} {print_}".encode()
+    run_id = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.blake2b(seed, digest_size=4).hexdigest()}"
+    directory = layout.attempts / run_id
+    files.make_directory(directory)
+    unique = pa.array(contact_ids, pa.string()).unique()
+    ordered = unique.take(pa.compute.sort_indices(unique))
+    files.replace_table(
+        pa.table([ordered], schema=FROZEN_CONTACTS), directory / "contacts.parquet"
+    )
+    attempt = Attempt(
+        run_id, days, print_, now, len(ordered), is_discovery_complete, directory
+    )
+    _write(attempt)
+    return attempt
+
+
+def finish(attempt: Attempt) -> Attempt:
+    """From here on the same days are asked anew. What was answered is in the lake by now."""
+    done = replace(attempt, is_finished=True)
+    _write(done)
+    for leftover in ("contacts.parquet", "parts"):
+        path = attempt.directory / leftover
+        if path.exists():
+            files.remove_tree(path)
+    return done
+
+
+def _all(layout: Layout) -> Iterator[Attempt]:
+    if layout.attempts.is_dir():
+        for directory in sorted(layout.attempts.iterdir()):
+            attempt = _read(directory)
+            if attempt is not None:
+                yield attempt
+
+
+def _write(attempt: Attempt) -> None:
+    files.replace_json(
+        {
+            "run_id": attempt.run_id,
+            "start": attempt.days.start.isoformat(),
+            "end": attempt.days.end.isoformat(),
+            "fingerprint": attempt.fingerprint,
+            "started_at": attempt.started_at.isoformat(),
+            "contacts": attempt.contacts,
+            "is_discovery_complete": attempt.is_discovery_complete,
+            "is_finished": attempt.is_finished,
+        },
+        attempt.directory / "attempt.json",
+    )
+
+
+def _read(directory: Path) -> Attempt | None:
+    """None where the directory holds no attempt yet: killed before its first file was whole."""
+    facts: dict[str, Any] | None = files.read_json(directory / "attempt.json")
+    if facts is None:
+        return None
+    return Attempt(
+        facts["run_id"],
+        Window(date.fromisoformat(facts["start"]), date.fromisoformat(facts["end"])),
+        facts["fingerprint"],
+        datetime.fromisoformat(facts["started_at"]),
+        facts["contacts"],
+        facts["is_discovery_complete"],
+        directory,
+        facts["is_finished"],
+    )

@@ -1,0 +1,83 @@
+"""Opening DuckDB: limits, private temporary files, no downloads, and errors translated."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from history_pipeline.errors import StorageError
+from history_pipeline.storage import files
+
+MEMORY_LIMIT = os.environ.get("HISTORY_DUCKDB_MEMORY", "1GB")
+STORAGE_VERSION = "v1.2.0"
+"""What analysts' older DuckDB versions can read."""
+
+
+@contextlib.contextmanager
+def in_memory(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database for work on Parquet files; spills into `scratch`."""
+    files.make_directory(scratch)
+    with translating("the lake"):
+        connection = duckdb.connect(":memory:", config=_config(scratch))
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def writing(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, made where it is absent, with its tables in the default catalog."""
+    files.make_directory(scratch)
+    with translating(str(path)):
+        connection = duckdb.connect(":memory:", config=_config(scratch))
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            connection.execute(
+                f"attach {quote(str(path))} as warehouse (storage_version '{STORAGE_VERSION}')"
+            )
+            connection.execute("use warehouse")
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def translating(what: str) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as exc:
+        raise StorageError(f"DuckDB failed on {what}: {_first_line(exc)}") from exc
+
+
+def quote(text: str) -> str:
+    """A SQL text literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def paths(files_: list[Path]) -> str:
+    """A SQL list of files."""
+    return "[" + ", ".join(quote(str(path)) for path in files_) + "]"
+
+
+def _config(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "memory_limit": MEMORY_LIMIT,
+        "temp_directory": str(scratch),
+        "threads": 2,
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+
+
+def _first_line(exc: duckdb.Error) -> str:
+    """Conversion errors quote the value that they failed on, so those say only what they are."""
+    if isinstance(exc, duckdb.IOException | duckdb.CatalogException | duckdb.OutOfMemoryException):
+        return str(exc).splitlines()[0]
+    return type(exc).__name__

@@ -1,0 +1,110 @@
+"""Files that are there whole or not at all.
+
+Knows temporary names, fsync and rename; and that what is written belongs to its owner alone.
+Foreign errors of the file system become StorageError here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from history_pipeline.errors import StorageError
+
+OWNER_ONLY = 0o077
+
+
+def keep_private() -> None:
+    """From here on this process creates files for its owner alone."""
+    os.umask(OWNER_ONLY)
+
+
+@contextlib.contextmanager
+def storing(what: Path) -> Iterator[None]:
+    """Translates what the file system says into a StorageError that names the place."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as exc:
+        reason = getattr(exc, "strerror", None) or type(exc).__name__
+        raise StorageError(f"cannot store {what}: {reason}") from exc
+
+
+def make_directory(path: Path) -> None:
+    with storing(path):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Writes Parquet and has the disk confirm it. Not atomic by itself."""
+    with storing(path), _private(path) as file:
+        pq.write_table(table, file, compression="zstd", compression_level=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _private(path: Path) -> Iterator[Any]:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
+
+
+def replace(source: Path, target: Path) -> None:
+    """Puts a finished file or directory in place atomically, and keeps the rename."""
+    with storing(target):
+        source.replace(target)
+        sync_directory(target.parent)
+
+
+def replace_table(table: pa.Table, path: Path) -> None:
+    """Puts a Parquet file in place atomically."""
+    make_directory(path.parent)
+    fresh = path.with_name(f".{path.name}.new")
+    write_table(table, fresh)
+    replace(fresh, path)
+
+
+def replace_json(value: Any, path: Path) -> None:
+    make_directory(path.parent)
+    fresh = path.with_name(f".{path.name}.new")
+    with storing(path), _private(fresh) as file:
+        file.write(json.dumps(value, indent=2, sort_keys=True).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    replace(fresh, path)
+
+
+def read_json(path: Path) -> Any:
+    """The value, or None where there is no file. A damaged one is a StorageError."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as exc:
+        raise StorageError(f"{path} cannot be read: {type(exc).__name__}") from exc
+
+
+def sync_file(path: Path) -> None:
+    """Has the disk confirm what somebody else, such as DuckDB, has written."""
+    sync_directory(path)
+
+
+def sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(path: Path) -> None:
+    with storing(path):
+        shutil.rmtree(path, ignore_errors=False) if path.is_dir() else path.unlink(missing_ok=True)

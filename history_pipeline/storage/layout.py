@@ -1,0 +1,77 @@
+"""Where everything lies below the data directory. Knows names only; touches no file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from history_pipeline.model import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths, all from the data directory and the data themselves, never from the clock."""
+
+    root: Path
+
+    @property
+    def identity(self) -> Path:
+        return self.root / "identity.json"
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def attempts(self) -> Path:
+        return self.lake / "attempts"
+
+    @property
+    def days(self) -> Path:
+        return self.lake / "days"
+
+    @property
+    def ledger(self) -> Path:
+        return self.lake / "ledger"
+
+    @property
+    def contacts(self) -> Path:
+        return self.lake / "contacts.parquet"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        return self.root / "history.duckdb"
+
+    @property
+    def warehouse_lock(self) -> Path:
+        return self.root / "warehouse.lock"
+
+    @property
+    def extraction_lock(self) -> Path:
+        return self.root / "extraction.lock"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.root / "dagster"
+
+    @property
+    def dbt(self) -> Path:
+        """dbt's target and logs."""
+        return self.root / "dbt"
+
+    @property
+    def scratch(self) -> Path:
+        """Files of a step that is under way; whatever lies here may be removed."""
+        return self.root / "tmp"
+
+    def day(self, day: date) -> Path:
+        return self.days / f"{day:%Y}" / f"{day.isoformat()}.parquet"
+
+    def window_ledger(self, run_id: str, window: Window) -> Path:
+        """The directory that a finished window leaves; its presence is the window's commit."""
+        return self.ledger / f"{run_id}.{window.start.isoformat()}.{window.end.isoformat()}"

@@ -1,0 +1,65 @@
+"""Parts: what came in during the last seconds, with the ledger rows that account for it.
+
+A part is a directory that is written under another name, confirmed by the disk and renamed, so
+answers and their ledger rows are there together or not at all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from history_pipeline.errors import StorageError
+from history_pipeline.storage import files
+from history_pipeline.storage.schemas import LEDGER
+
+OBSERVATIONS_FILE = "observations.parquet"
+REJECTS_FILE = "rejects.parquet"
+LEDGER_FILE = "ledger.parquet"
+
+
+def whole(directory: Path) -> list[Path]:
+    """The parts of a window that are whole, in the order in which they were written."""
+    if not directory.is_dir():
+        return []
+    return sorted(path for path in directory.iterdir() if path.name.startswith("part-"))
+
+
+def write(
+    directory: Path, ordinal: int, observations: pa.Table, rejects: pa.Table, ledger: pa.Table
+) -> None:
+    """Puts one part in place. Raises StorageError, and then nothing of it is there."""
+    files.make_directory(directory)
+    fresh = directory / f".new-{ordinal:06d}"
+    if fresh.exists():
+        files.remove_tree(fresh)
+    files.make_directory(fresh)
+    if observations.num_rows:
+        files.write_table(observations, fresh / OBSERVATIONS_FILE)
+    if rejects.num_rows:
+        files.write_table(rejects, fresh / REJECTS_FILE)
+    files.write_table(ledger, fresh / LEDGER_FILE)
+    with files.storing(fresh):
+        files.sync_directory(fresh)
+    files.replace(fresh, directory / f"part-{ordinal:06d}")
+
+
+def next_ordinal(directory: Path) -> int:
+    done = whole(directory)
+    return int(done[-1].name.removeprefix("part-")) + 1 if done else 1
+
+
+def settled(directory: Path) -> pa.Table:
+    """contact_id, source and state of every request that has ended in this window."""
+    columns = ["contact_id", "source", "state"]
+    tables = []
+    for part in whole(directory):
+        try:
+            tables.append(pq.read_table(part / LEDGER_FILE, columns=columns))
+        except (OSError, pa.ArrowException) as exc:
+            raise StorageError(f"{part} is damaged: remove it and run again") from exc
+    if not tables:
+        return LEDGER.empty_table().select(columns)
+    return pa.concat_tables(tables)

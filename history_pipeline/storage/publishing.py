@@ -1,0 +1,77 @@
+"""The file that analysts read: a copy of the warehouse, replaced and never written.
+
+An open reader keeps the file that it opened; whoever opens anew gets the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from history_pipeline.errors import StorageError
+from history_pipeline.storage import database, files
+from history_pipeline.storage.layout import Layout
+from history_pipeline.storage.warehouse import writing
+
+_MAGIC_OFFSET, _MAGIC = 8, b"DUCK"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    path: Path
+    size: int
+    interactions: int
+
+
+def check_target(layout: Layout) -> None:
+    """Refuses to replace a file that we did not publish. Raises StorageError."""
+    if layout.published.exists() and not _is_duckdb(layout.published):
+        raise StorageError(
+            f"{layout.published} is no DuckDB file, so it is not replaced; move it away and run "
+            "again"
+        )
+
+
+def mark_modelled(layout: Layout) -> None:
+    """The models were built over all that is loaded. Call it with the warehouse's lock held."""
+    with database.writing(layout.warehouse, layout.scratch) as connection:
+        connection.execute("update raw_gws.load_state set modelled = loads")
+        connection.execute("checkpoint")
+
+
+def publish(layout: Layout) -> Published:
+    """Puts a copy of the warehouse in place of the published file, atomically.
+
+    Raises StorageError where something was loaded that the models do not show yet: readers
+    never see half a load.
+    """
+    check_target(layout)
+    if not layout.warehouse.exists():
+        raise StorageError("there is no warehouse yet; materialize `warehouse` first")
+    fresh = layout.published.with_name(f".{layout.published.name}.new")
+    with writing(layout, "publishing"):
+        with database.writing(layout.warehouse, layout.scratch) as connection:
+            row = connection.execute(
+                "select loads, modelled, (select count(*) from raw_gws.interactions) "
+                "from raw_gws.load_state"
+            ).fetchone()
+            connection.execute("checkpoint")
+        if row is None or row[0] != row[1]:
+            raise StorageError(
+                "the models are older than what is loaded; materialize the dbt models, then "
+                "`published`"
+            )
+        with files.storing(fresh):
+            shutil.copyfile(layout.warehouse, fresh)
+            os.chmod(fresh, 0o600)
+            files.sync_file(fresh)
+        files.replace(fresh, layout.published)
+    return Published(layout.published, layout.published.stat().st_size, int(row[2]))
+
+
+def _is_duckdb(path: Path) -> bool:
+    with files.storing(path), path.open("rb") as file:
+        file.seek(_MAGIC_OFFSET)
+        return file.read(len(_MAGIC)) == _MAGIC

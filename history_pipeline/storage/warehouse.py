@@ -1,0 +1,352 @@
+"""The lake into the warehouse: whatever the lake has and the warehouse has not.
+
+One transaction per load, one writer at a time. Day files and contacts are replaced in the lake,
+so a file is known by path, size and time of change; ledgers never change once they are there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+
+from history_pipeline.errors import StorageError
+from history_pipeline.storage import coverage, database, files, locks, parts
+from history_pipeline.storage.database import paths
+from history_pipeline.storage.folding import WINNER_COLUMNS, fold
+from history_pipeline.storage.layout import Layout
+
+WAREHOUSE_FORMAT = 1
+LOCK_DEADLINE = 120.0
+"""Seconds to wait for another writer: a load of millions of rows takes a few."""
+
+LEDGER_DAYS = 30
+_INTERNAL = ("observed_at", "run_at", "is_own", "attributes")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one load did, and what the warehouse holds after it."""
+
+    day_files: int
+    windows: int
+    interactions: int
+    attributes: int
+    rejects: int
+    contacts: int
+
+
+@dataclass(frozen=True, slots=True)
+class _LakeFile:
+    path: Path
+    relative: str
+    size: int
+    modified_ns: int
+
+
+@contextmanager
+def writing(layout: Layout, purpose: str, deadline: float = LOCK_DEADLINE) -> Iterator[None]:
+    """Holds the warehouse's lock: whoever writes to it, dbt included, does so in here."""
+    with locks.exclusive(layout.warehouse_lock, purpose, deadline):
+        yield
+
+
+def load(layout: Layout, now: datetime) -> Loaded:
+    """Loads what is new in the lake. Loading nothing new changes nothing."""
+    with (
+        writing(layout, "loading the warehouse"),
+        database.writing(layout.warehouse, layout.scratch) as connection,
+    ):
+        _prepare(connection)
+        days, windows, contacts = _news(connection, layout)
+        connection.execute("begin transaction")
+        _load_days(connection, layout, days)
+        for window in windows:
+            _load_window(connection, window.path)
+        if contacts:
+            _load_contacts(connection, layout)
+        fresh = [*days, *windows, *contacts]
+        if fresh:
+            _prune_ledger(connection, now)
+            _remember(connection, fresh, now)
+            connection.execute("update raw_gws.load_state set loads = loads + 1")
+        connection.execute("commit")
+        loaded = _count(connection, len(days), len(windows))
+        connection.execute("checkpoint")
+    layout.warehouse.chmod(0o600)
+    return loaded
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    ddl = resources.files("history_pipeline.storage").joinpath("schema.sql").read_text("utf-8")
+    connection.execute(ddl)
+    known = connection.execute("select format from raw_gws.load_state").fetchone()
+    if known is None:
+        connection.execute("insert into raw_gws.load_state values (0, 0, ?)", [WAREHOUSE_FORMAT])
+    elif known[0] != WAREHOUSE_FORMAT:
+        raise StorageError(
+            f"the warehouse has format {known[0]}; this version writes {WAREHOUSE_FORMAT}"
+        )
+
+
+def _news(
+    connection: duckdb.DuckDBPyConnection, layout: Layout
+) -> tuple[list[_LakeFile], list[_LakeFile], list[_LakeFile]]:
+    known = {
+        path: (size, modified)
+        for path, size, modified in connection.execute(
+            "select path, size, modified_ns from raw_gws.loaded_files"
+        ).fetchall()
+    }
+
+    def fresh(found: Iterator[Path]) -> list[_LakeFile]:
+        candidates = (_stat(layout, path) for path in sorted(found))
+        return [file for file in candidates if known.get(file.relative) != (
+            file.size, file.modified_ns)]
+
+    return (
+        fresh(layout.days.glob("*/[0-9]*.parquet")),
+        fresh(path for path in layout.ledger.glob("[0-9]*") if path.is_dir()),
+        fresh(iter([layout.contacts] if layout.contacts.exists() else [])),
+    )
+
+
+def _stat(layout: Layout, path: Path) -> _LakeFile:
+    # a directory's own size and time change with the file system; its marker's do not
+    facts = os.stat(path / "run.json" if path.is_dir() else path)
+    return _LakeFile(
+        path, str(path.relative_to(layout.lake)), facts.st_size, facts.st_mtime_ns
+    )
+
+
+def _load_days(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, days: list[_LakeFile]
+) -> None:
+    """Replaces the rows of every interaction in these days. A day's file is the union of all that
+    was ever seen of it, so its rows stand by themselves, except for interactions whose day has
+    changed: for those, every day that they were seen on is folded together."""
+    if not days:
+        return
+    connection.execute(f"""
+        create or replace temp table incoming as
+        from read_parquet({paths([file.path for file in days])})
+    """)
+    others = _days_of_moved(connection, layout, {file.path for file in days})
+    if others:
+        connection.execute(f"""
+            insert into incoming by name
+            from read_parquet({paths(others)})
+            semi join raw_gws.moved_interactions using (interaction_id)
+        """)
+    connection.execute(
+        f"create or replace temp table winners as {fold('incoming', 'interaction_id')}"
+    )
+    columns = ", ".join(
+        row[0] for row in connection.execute("describe raw_gws.interactions").fetchall()
+    )
+    _write_attributes(connection)
+    connection.execute(f"""
+        delete from raw_gws.interactions
+        using winners where winners.interaction_id = raw_gws.interactions.interaction_id;
+        insert into raw_gws.interactions by name
+        select {columns} from winners;
+    """)
+    connection.execute("drop table winners; drop table incoming;")
+
+
+def _days_of_moved(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, incoming: set[Path]
+) -> list[Path]:
+    """Notes which incoming interactions were seen on several days; returns the other days' files."""
+    connection.execute("""
+        create or replace temp table sighted_days as
+        select distinct interaction_id, window_date from incoming
+        union
+        select old.interaction_id, old.window_date
+        from raw_gws.interactions as old
+        semi join incoming on incoming.interaction_id = old.interaction_id;
+
+        insert into raw_gws.moved_interactions
+        from sighted_days
+        semi join (
+            select interaction_id from sighted_days group by all having count(*) > 1
+        ) as several using (interaction_id)
+        anti join raw_gws.moved_interactions using (interaction_id, window_date);
+    """)
+    rows = connection.execute("""
+        select distinct window_date from raw_gws.moved_interactions
+        semi join incoming using (interaction_id)
+    """).fetchall()
+    connection.execute("drop table sighted_days")
+    found = (layout.day(row[0]) for row in rows)
+    return sorted(path for path in found if path not in incoming and path.exists())
+
+
+def _write_attributes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Each name's value comes from the best copy whose request asked for the name (or that has
+    it): a name that was asked for and is absent there is gone; one not asked for stays."""
+    connection.execute("""
+        create or replace temp table fresh_attributes as
+        with copies as (
+            select
+                interaction_id, attributes, asked,
+                {
+                    'ended': ended_at is not null, 'run': run_at, 'main': source = 'main',
+                    'own': is_own, 'seen': observed_at
+                } as standing
+            from incoming
+        ),
+        said as (
+            select interaction_id, standing, item.name as name, item.value as value,
+                item.value_type as value_type, true as is_present
+            from copies, unnest(attributes) as listed(item)
+            union all
+            select interaction_id, standing, name, null, null, false
+            from copies, unnest(from_json(asked, '["varchar"]')) as names(name)
+        ),
+        best as (
+            select interaction_id, name,
+                arg_max(
+                    {'value': value, 'value_type': value_type, 'is_present': is_present},
+                    {'standing': standing, 'is_present': is_present}
+                ) as said
+            from said group by all
+        )
+        select interaction_id, name, said.value as value, said.value_type as value_type
+        from best where said.is_present;
+
+        delete from raw_gws.interaction_attributes
+        using winners
+        where winners.interaction_id = raw_gws.interaction_attributes.interaction_id;
+
+        insert into raw_gws.interaction_attributes by name from fresh_attributes;
+        drop table fresh_attributes;
+    """)
+
+
+def _load_window(connection: duckdb.DuckDBPyConnection, directory: Path) -> None:
+    run = files.read_json(directory / "run.json")
+    scope = run["scope"]
+    facts = [run["run_id"], run["window_start"], run["window_end"]]
+    connection.execute(
+        "delete from raw_gws.runs where run_id = ? and window_start = ? and window_end = ?", facts
+    )
+    connection.execute(
+        "delete from raw_gws.run_scopes where run_id = ? and window_start = ? and window_end = ?",
+        facts,
+    )
+    for account in run["accounts"]:
+        counts = [account[name] for name in (
+            "planned", "answered", "unavailable", "gone", "failed", "interactions", "rejects")]
+        connection.execute(
+            f"insert into raw_gws.runs values ({', '.join('?' * 14)})",
+            [*facts, account["source"], *counts, run["fingerprint"], run["started_at"],
+             run["finished_at"]],
+        )
+    connection.execute(
+        f"insert into raw_gws.run_scopes values ({', '.join('?' * 9)})",
+        [*facts, scope["contact_source"], scope["is_whole"], run["is_discovery_complete"],
+         scope["custom_attributes"], scope["server_timezone"], run["started_at"]],
+    )
+    _load_requests(connection, directory, run)
+    if (directory / parts.REJECTS_FILE).exists():
+        _load_rejects(connection, directory)
+
+
+def _load_requests(
+    connection: duckdb.DuckDBPyConnection, directory: Path, run: dict[str, object]
+) -> None:
+    connection.execute(
+        f"""
+        create or replace temp table requests as
+        select ? as run_id, * from read_parquet({paths([directory / parts.LEDGER_FILE])})
+        """,
+        [run["run_id"]],
+    )
+    connection.execute("""
+        delete from raw_gws.requests
+        where run_id = (select any_value(run_id) from requests)
+            and window_start = (select any_value(window_start) from requests);
+        insert into raw_gws.requests by name from requests;
+    """)
+    scope = run["scope"]
+    assert isinstance(scope, dict)  # noqa: S101 - written by compaction
+    coverage.merge(
+        connection,
+        start=str(run["window_start"]),
+        end=str(run["window_end"]),
+        is_whole=bool(scope["is_whole"]),
+    )
+    connection.execute("drop table requests")
+
+
+def _load_rejects(connection: duckdb.DuckDBPyConnection, directory: Path) -> None:
+    connection.execute(f"""
+        insert into raw_gws.rejects
+        select reject_id, reason, requested_contact_id, window_start, source, payload, seen_at, null
+        from read_parquet({paths([directory / parts.REJECTS_FILE])})
+        anti join raw_gws.rejects using (reject_id)
+    """)
+
+
+def _load_contacts(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    connection.execute(f"""
+        delete from raw_gws.contacts;
+        insert into raw_gws.contacts by name from read_parquet({paths([layout.contacts])});
+    """)
+
+
+def _prune_ledger(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    """Keeps the last 30 days' requests, and every failure until a later answer for that contact
+    and source covers its days."""
+    connection.execute(
+        f"""
+        delete from raw_gws.requests as old
+        where finished_at < ?::timestamptz - interval {LEDGER_DAYS} day
+            and (state <> 'failed' or exists (
+                from raw_gws.coverage as covered
+                where covered.contact_id = old.contact_id and covered.source = old.source
+                    and covered.state = 'answered'
+                    and covered.span_start <= old.window_start
+                    and covered.span_end >= old.window_end
+            ))
+        """,
+        [now],
+    )
+
+
+def _remember(
+    connection: duckdb.DuckDBPyConnection, fresh: list[_LakeFile], now: datetime
+) -> None:
+    connection.execute(
+        "delete from raw_gws.loaded_files where path in (select unnest(?))",
+        [[file.relative for file in fresh]],
+    )
+    connection.executemany(
+        "insert into raw_gws.loaded_files values (?, ?, ?, ?)",
+        [[file.relative, file.size, file.modified_ns, now] for file in fresh],
+    )
+
+
+def _count(
+    connection: duckdb.DuckDBPyConnection, day_files: int, windows: int
+) -> Loaded:
+    counts = [
+        _one(connection, f"select count(*) from raw_gws.{table}")  # noqa: S608 - own names
+        for table in ("interactions", "interaction_attributes", "rejects", "contacts")
+    ]
+    return Loaded(day_files, windows, *counts)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+assert set(_INTERNAL) <= set(WINNER_COLUMNS)  # noqa: S101
