@@ -38,10 +38,26 @@ def writing(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = duckdb.connect(":memory:", config=_config(scratch))
         try:
             connection.execute("set TimeZone = 'UTC'")
+            connection.execute("set TimeZone = 'UTC'")
             connection.execute(
                 f"attach {quote(str(path))} as warehouse (storage_version '{STORAGE_VERSION}')"
             )
             connection.execute("use warehouse")
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def reading(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB file to read only, in the default catalog."""
+    files.make_directory(scratch)
+    with translating(str(path)):
+        connection = duckdb.connect(":memory:", config=_config(scratch))
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            connection.execute(f"attach {quote(str(path))} as opened (read_only)")
+            connection.execute("use opened")
             yield connection
         finally:
             connection.close()

@@ -1,0 +1,99 @@
+"""Where the dbt project lies, and its manifest, which is made anew whenever the project changes.
+
+The wheel carries the project inside the package; a checkout has it at the top.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dbt.version
+
+import history_pipeline
+from history_pipeline.errors import ModelError
+from history_pipeline.settings import DEFAULT_DATA_DIR
+from history_pipeline.storage import files, locks
+from history_pipeline.storage.layout import Layout
+
+PARSE_DEADLINE = 120.0
+_SOURCES = ("*.yml", "*.sql", "*.csv")
+
+
+def directory() -> Path:
+    """The dbt project. Raises ModelError where the installation lacks it."""
+    package = Path(history_pipeline.__file__).parent
+    for candidate in (package / "dbt_project", package.parent / "dbt"):
+        if (candidate / "dbt_project.yml").is_file():
+            return candidate
+    raise ModelError("the dbt project is missing from this installation")
+
+
+def executable() -> str:
+    """dbt of this very environment, whether or not it is on the PATH."""
+    return shutil.which("dbt", path=str(Path(sys.executable).parent)) or "dbt"
+
+
+def environment_layout() -> Layout:
+    """The data directory as the environment names it; definitions load before settings do."""
+    given = os.environ.get("HISTORY_DATA_DIR")
+    return Layout(Path(given).expanduser().absolute() if given else DEFAULT_DATA_DIR.absolute())
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """What dbt is told from outside: one file to work on, and nothing written beside it."""
+    return {
+        "HISTORY_WAREHOUSE_PATH": str(layout.warehouse),
+        "DBT_TARGET_PATH": str(layout.dbt / "target"),
+        "DBT_LOG_PATH": str(layout.dbt / "logs"),
+        "DBT_PROFILES_DIR": str(directory()),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_NO_VERSION_CHECK": "1",
+    }
+
+
+def manifest(layout: Layout) -> Path:
+    """dbt's manifest of the project as it is now, parsed where none is at hand."""
+    files.keep_private()
+    target = layout.dbt / f"manifest-{_digest()}"
+    path = target / "manifest.json"
+    if path.is_file():
+        return path
+    files.make_directory(layout.dbt)
+    with locks.exclusive(layout.dbt / "parse.lock", "parsing the dbt project", PARSE_DEADLINE):
+        if path.is_file():
+            return path
+        fresh = layout.dbt / "parsing"
+        _parse(layout, fresh)
+        if target.exists():
+            files.remove_tree(target)
+        files.replace(fresh, target)
+    return path
+
+
+def _parse(layout: Layout, target: Path) -> None:
+    told = {**os.environ, **environment(layout), "DBT_TARGET_PATH": str(target)}
+    done = subprocess.run(
+        [executable(), "--quiet", "parse", "--project-dir", str(directory())],
+        env=told,
+        capture_output=True,
+        text=True,
+        timeout=PARSE_DEADLINE,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ModelError(f"dbt cannot parse its project: {done.stdout[-2000:]}")
+
+
+def _digest() -> str:
+    digest = hashlib.blake2b(dbt.version.__version__.encode(), digest_size=8)
+    root = directory()
+    for pattern in _SOURCES:
+        for path in sorted(root.rglob(pattern)):
+            digest.update(str(path.relative_to(root)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

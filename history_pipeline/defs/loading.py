@@ -1,0 +1,25 @@
+"""Everything that Dagster is told, in one place."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from history_pipeline.defs.contacts import contacts
+from history_pipeline.defs.interactions import interactions
+from history_pipeline.defs.models import models
+from history_pipeline.defs.pipeline import Pipeline
+from history_pipeline.defs.published import published
+from history_pipeline.defs.schedules import daily_backfill, everything
+from history_pipeline.defs.warehouse import warehouse
+
+
+def load() -> dg.Definitions:
+    """The definitions. They load without a usable configuration; runs need one."""
+    return dg.Definitions(
+        assets=[contacts, interactions, warehouse, models, published],
+        jobs=[everything],
+        schedules=[daily_backfill],
+        resources={"pipeline": Pipeline()},
+        # a step is one event loop; processes of their own would only cost their start
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,20 @@
+"""`published`: the file that analysts read."""
+
+import dagster as dg
+
+from history_pipeline.defs.models import model_keys
+from history_pipeline.defs.pipeline import Pipeline
+from history_pipeline.storage import publishing
+
+
+@dg.asset(deps=model_keys, group_name="publication", kinds={"duckdb"})
+def published(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:
+    """`history.duckdb`, replaced atomically: open readers keep what they have."""
+    done = publishing.publish(pipeline.layout)
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(done.path),
+            "bytes": done.size,
+            "interactions": done.interactions,
+        }
+    )

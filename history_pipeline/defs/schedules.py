@@ -1,0 +1,38 @@
+"""The jobs, and the daily run."""
+
+import dagster as dg
+
+from history_pipeline.defs import partitions
+from history_pipeline.defs.pipeline import Pipeline
+from history_pipeline.history.daily import days_to_ask
+from history_pipeline.history.extraction import utc_now
+from history_pipeline.storage.warehouse_checks import first_incomplete_day
+
+everything = dg.define_asset_job(
+    "daily",
+    selection=dg.AssetSelection.all(),
+    description="Contacts, history, warehouse, models and the published file.",
+)
+
+
+@dg.schedule(
+    job=everything,
+    cron_schedule="0 4 * * *",
+    execution_timezone=partitions.days.timezone,
+    description="Asks from the earlier of the lookback and the first incomplete day.",
+)
+def daily_backfill(
+    context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
+) -> dg.RunRequest:
+    moment = context.scheduled_execution_time
+    today = moment.astimezone(pipeline.settings.zone).date()
+    window = days_to_ask(
+        today,
+        lookback=pipeline.settings.lookback_days,
+        first_incomplete=first_incomplete_day(pipeline.layout, pipeline.settings.zone, utc_now()),
+        earliest=pipeline.settings.start_date,
+    )
+    return dg.RunRequest(
+        run_key=f"daily-{today.isoformat()}",
+        tags=partitions.range_tags(window),
+    )

@@ -1,0 +1,42 @@
+"""An independent Genesys Web Services: a server to try the pipeline against.
+
+Knows the documented API and CometD 3 from the outside. Imports nothing of the pipeline, so
+that client and server cannot share one misreading.
+
+    async with Simulator(World(seed=7), Behaviour(latency_ms=(5, 20))).serve() as server:
+        server.url, server.stats.snapshot()
+
+`World` is the truth: `contacts()`, and `records(contact_id, source)` with each record's
+`started_at`, `payload` and `readable`.
+"""
+
+from history_pipeline.simulator.behaviour import Behaviour
+from history_pipeline.simulator.faults import (
+    Call,
+    Delivery,
+    Faults,
+    HistoryCall,
+    Interference,
+    SwitchedFaults,
+)
+from history_pipeline.simulator.records import DEFECTS, Record
+from history_pipeline.simulator.server import RunningSimulator, Simulator
+from history_pipeline.simulator.world import ARCHIVE, MAIN, World, WorldContact
+
+__all__ = [
+    "ARCHIVE",
+    "DEFECTS",
+    "MAIN",
+    "Behaviour",
+    "Call",
+    "Delivery",
+    "Faults",
+    "HistoryCall",
+    "Interference",
+    "Record",
+    "RunningSimulator",
+    "Simulator",
+    "SwitchedFaults",
+    "World",
+    "WorldContact",
+]

@@ -1,0 +1,74 @@
+"""What can be read with GET.
+
+Knows the envelope and the resources besides history. Does not know sessions or HTTP headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from history_pipeline.simulator.behaviour import Behaviour
+from history_pipeline.simulator.history_query import NOT_FOUND, VALUE_INVALID, Refused
+from history_pipeline.simulator.world import World
+
+VERSION = "8.5.202.99"
+FEATURES = (
+    "api-multimedia-chat",
+    "api-multimedia-email",
+    "api-multimedia-facebook",
+    "api-multimedia-twitter",
+    "api-ucs-voice",
+)
+OPEN_PATHS = frozenset(("/api/v2/diagnostics/version",))
+"""What an anonymous caller may read."""
+_DEFAULT_PAGE = 100
+
+
+class Pages:
+    """Resources by path; `read` raises Refused where there is none."""
+
+    def __init__(self, world: World, behaviour: Behaviour) -> None:
+        self._world = world
+        self._behaviour = behaviour
+
+    def read(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        if path == "/api/v2/me":
+            return self._me()
+        if path == "/api/v2/diagnostics/version":
+            return {"statusCode": 0, "version": VERSION}
+        if path in ("/api/v2/features", "/api/v2/system/features"):
+            return {"statusCode": 0, "features": [{"id": name} for name in FEATURES]}
+        if path == "/api/v2/contacts":
+            return self._contacts(parameters)
+        raise Refused(NOT_FOUND, "resource not found")
+
+    def _me(self) -> dict[str, Any]:
+        user = {
+            "id": "c0ffee00c0ffee00c0ffee00c0ffee00",
+            "userName": self._behaviour.username,
+            "roles": ["ROLE_ADMIN"],
+            "uri": "http://localhost:8080/api/v2/me",
+            "path": "/me",
+        }
+        return {"statusCode": 0, "user": user}
+
+    def _contacts(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """A limit beyond the largest page gives fewer rows, not an error."""
+        offset = _whole(parameters, "offset", 0)
+        limit = min(_whole(parameters, "limit", _DEFAULT_PAGE), self._behaviour.max_page)
+        size = self._world.size
+        rows = [
+            {"id": one.contact_id} | one.attributes
+            for one in map(self._world.contact, range(min(offset, size), min(offset + limit, size)))
+        ]
+        return {"statusCode": 0, "totalCount": size, "contacts": rows}
+
+
+def _whole(parameters: Mapping[str, str], name: str, default: int) -> int:
+    text = parameters.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit():
+        raise Refused(VALUE_INVALID, f"{name} is no whole number")
+    return int(text)

@@ -1,0 +1,74 @@
+"""What the server has seen, for tests and for the curious.
+
+Knows counts, and the most that happened at once or within one second. Does not know why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Any
+
+
+class Stats:
+    """Counters; `snapshot()` is what `GET /simulator/stats` tells."""
+
+    def __init__(self) -> None:
+        self.operations: Counter[str] = Counter()
+        self.rejected: Counter[int] = Counter()
+        self.refusals: Counter[int] = Counter()
+        self.notifications_sent = 0
+        self.notifications_lost = 0
+        self.notifications_early = 0
+        self.notifications_undeliverable = 0
+        self.handshakes = 0
+        self.http_sessions = 0
+        self.cometd_sessions = 0
+        self.http_sessions_expired = 0
+        self.cometd_sessions_expired = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.most_per_second = 0
+        self._last_second: deque[float] = deque()
+
+    def asked(self, operation: str, now: float) -> None:
+        """A history request came in, whatever becomes of it."""
+        self.operations[operation] += 1
+        recent = self._last_second
+        recent.append(now)
+        while recent[0] <= now - 1.0:
+            recent.popleft()
+        self.most_per_second = max(self.most_per_second, len(recent))
+
+    def accepted(self) -> None:
+        """A history request was accepted; it is in flight until `settled`."""
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+
+    def settled(self) -> None:
+        """A history request was answered, or its notification was dropped."""
+        self.in_flight -= 1
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "operations": dict(self.operations),
+            "historyRequests": sum(
+                count for name, count in self.operations.items() if name.startswith("Retrieve")
+            ),
+            "inFlight": self.in_flight,
+            "mostInFlight": self.most_in_flight,
+            "mostPerSecond": self.most_per_second,
+            "notifications": {
+                "sent": self.notifications_sent,
+                "lost": self.notifications_lost,
+                "early": self.notifications_early,
+                "undeliverable": self.notifications_undeliverable,
+            },
+            "handshakes": self.handshakes,
+            "httpSessions": {"opened": self.http_sessions, "expired": self.http_sessions_expired},
+            "cometdSessions": {
+                "opened": self.cometd_sessions,
+                "expired": self.cometd_sessions_expired,
+            },
+            "rejectedByStatus": {str(k): v for k, v in sorted(self.rejected.items())},
+            "refusedByStatusCode": {str(k): v for k, v in sorted(self.refusals.items())},
+        }

@@ -1,0 +1,398 @@
+"""What dbt makes of a warehouse as a whole: empty, ordinary, odd and broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Build, Builder
+
+INTERACTION = {
+    "requested_contact_id": "c1",
+    "contact_id": "c1",
+    "media_type": "chat",
+    "type_id": "Inbound",
+    "state": "Stopped",
+    "started_at": "2024-03-01 10:00:00+00",
+    "started_at_text": "2024-03-01 11:00:00.000+0100",
+    "source": "main",
+    "seen_in_main": True,
+    "seen_in_archive": False,
+    "window_date": "2024-03-01",
+    "first_seen_at": "2024-03-05 02:00:00+00",
+    "last_seen_at": "2024-03-06 02:00:00+00",
+}
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, **row: Any) -> None:
+    marks = ", ".join("?" for _ in row)
+    connection.execute(
+        f"insert into raw_gws.{table} ({', '.join(row)}) values ({marks})", list(row.values())
+    )
+
+
+def an_ordinary_warehouse(connection: duckdb.DuckDBPyConnection) -> None:
+    def interaction(interaction_id: str, **differences: Any) -> None:
+        row = INTERACTION | {"interaction_id": interaction_id} | differences
+        insert(connection, "interactions", **row)
+
+    interaction(
+        "i1",
+        media_type="Chat",
+        subject="a subject",
+        uri="/i/1",
+        ended_at="2024-03-01 10:07:39.25+00",
+        owner_id="o1",
+        owner_user_name="user",
+        owner_first_name="first",
+        owner_last_name="last",
+        source="archive",
+        seen_in_archive=True,
+    )
+    interaction("i2", started_at="2024-03-01 12:00:00+00")
+    interaction("i3", contact_id="c2", media_type=None, type_id=None)
+    # no list names c9; it ends before it starts
+    interaction(
+        "i4",
+        requested_contact_id="c2",
+        contact_id="c9",
+        media_type="EMail",
+        type_id="Outbound",
+        started_at="2024-03-02 10:00:00+00",
+        ended_at="2024-03-02 09:59:59+00",
+        window_date="2024-03-02",
+    )
+    # names no contact, no media type that is documented, and no state that is
+    interaction("i5", contact_id=None, media_type="", state="InProgress", window_date="2024-03-02")
+    interaction("i6", media_type="Pigeon", window_date="2024-03-02")
+
+    for interaction_id, name, value in (("i1", "A", "x"), ("i1", "a", ""), ("i2", 'q"."', None)):
+        insert(
+            connection,
+            "interaction_attributes",
+            interaction_id=interaction_id,
+            name=name,
+            value=value,
+            value_type="string",
+        )
+    for contact_id, attributes, last_seen_at in (
+        ("c1", '{"EmailAddress": "x@example.com"}', "2024-03-06 01:00:00+00"),
+        ("c2", "{}", "2024-03-06 01:00:00+00"),
+        ("c3", "{}", "2024-03-05 01:00:00+00"),
+    ):
+        insert(
+            connection,
+            "contacts",
+            contact_id=contact_id,
+            attributes=attributes,
+            first_seen_at="2024-03-04 01:00:00+00",
+            last_seen_at=last_seen_at,
+        )
+    for contact_id, source, end, state in (
+        ("c1", "main", "2024-03-04", "answered"),
+        ("c2", "main", "2024-03-03", "answered"),
+        ("c3", "main", "2024-03-02", "gone"),
+        ("c1", "archive", "2024-03-02", "unavailable"),
+        ("c2", "archive", "2024-03-02", "failed"),
+    ):
+        insert(
+            connection,
+            "coverage",
+            contact_id=contact_id,
+            source=source,
+            span_start="2024-03-01",
+            span_end=end,
+            state=state,
+            is_whole=True,
+            finished_at="2024-03-06 02:00:00+00",
+        )
+    insert(
+        connection,
+        "rejects",
+        reject_id="r1",
+        reason="no readable start",
+        requested_contact_id="c1",
+        window_start="2024-03-01",
+        source="main",
+        payload="null",
+        seen_at="2024-03-06 02:00:00+00",
+    )
+
+
+def two_rows_for_one_interaction(connection: duckdb.DuckDBPyConnection) -> None:
+    for contact_id in ("c1", "c2"):
+        row = INTERACTION | {"interaction_id": "i1", "contact_id": contact_id}
+        insert(connection, "interactions", **row)
+
+
+@pytest.fixture(scope="module")
+def ordinary(builder: Builder) -> Build:
+    return builder.build("ordinary", an_ordinary_warehouse)
+
+
+@pytest.fixture
+def ordinary_file(ordinary: Build) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(ordinary.warehouse), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        yield connection
+
+
+def as_texts(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[str | None, ...]]:
+    return connection.sql(f"select columns(*)::varchar from ({query})").fetchall()
+
+
+def relations(connection: duckdb.DuckDBPyConnection, database: str) -> list[tuple[str, str]]:
+    return connection.execute(
+        """
+        select schema_name, table_name from duckdb_tables() where database_name = $1
+        union all
+        select schema_name, view_name from duckdb_views() where database_name = $1 and not internal
+        """,
+        [database],
+    ).fetchall()
+
+
+def test_an_empty_warehouse_builds_green(empty: Build) -> None:
+    assert empty.exit_status == 0, empty.output
+    assert set(empty.statuses.values()) == {"success", "pass"}
+
+
+def test_odd_content_warns_and_lets_the_build_pass(ordinary: Build) -> None:
+    assert ordinary.exit_status == 0, ordinary.output
+    warned = {name for name, status in ordinary.statuses.items() if status == "warn"}
+    assert {name.split("__")[1] if "__" in name else name for name in warned} == {
+        "interactions_media_type",
+        "interactions_state",
+        "interactions_end_after_they_start",
+    }
+    assert set(ordinary.statuses.values()) == {"success", "pass", "warn"}
+
+
+def test_a_key_that_occurs_twice_fails_the_build_before_the_marts(builder: Builder) -> None:
+    broken = builder.build("broken", two_rows_for_one_interaction)
+    assert broken.exit_status != 0
+    failed = {name for name, status in broken.statuses.items() if status == "fail"}
+    assert failed == {"is_key_stg_gws__interactions_interaction_id"}
+    assert broken.statuses["interactions"] == "skipped"
+
+
+def test_the_schemas_have_their_own_names(ordinary_file: duckdb.DuckDBPyConnection) -> None:
+    schemas = {schema for schema, _ in relations(ordinary_file, "ordinary")}
+    assert schemas == {"raw_gws", "staging", "intermediate", "marts"}
+
+
+def test_dbt_keeps_the_storage_version_that_older_readers_need(
+    ordinary_file: duckdb.DuckDBPyConnection,
+) -> None:
+    found = ordinary_file.sql(
+        "select tags['storage_version'] from duckdb_databases() where database_name = 'ordinary'"
+    ).fetchall()
+    assert found[0][0].startswith("v1.2.0")
+
+
+def test_a_copy_under_another_name_answers_every_table_and_view(
+    ordinary: Build, tmp_path: Path
+) -> None:
+    copy = shutil.copy(ordinary.warehouse, tmp_path / "history.duckdb")
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        found = relations(connection, "history")
+        assert len(found) == len(relations_of_schema()) + 16
+        for schema, name in found:
+            connection.sql(f"select * from {schema}.{name}").fetchall()
+        texts = connection.sql("select sql from duckdb_views() where not internal").fetchall()
+        assert not [sql for (sql,) in texts if "warehouse" in sql]
+
+
+def relations_of_schema() -> list[str]:
+    schema = Path(__file__).parents[2] / "history_pipeline" / "storage" / "schema.sql"
+    return [line for line in schema.read_text().splitlines() if line.startswith("create table")]
+
+
+def test_a_copy_attached_under_a_third_name_answers_too(ordinary: Build, tmp_path: Path) -> None:
+    copy = shutil.copy(ordinary.warehouse, tmp_path / "history.duckdb")
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{copy}' as h (read_only)")
+        for schema, name in relations(connection, "h"):
+            connection.sql(f"select * from h.{schema}.{name}").fetchall()
+        assert connection.sql("select count(*) from h.marts.interactions").fetchall() == [(6,)]
+
+
+def test_every_column_of_every_model_is_described(
+    ordinary: Build, ordinary_file: duckdb.DuckDBPyConnection
+) -> None:
+    manifest = json.loads((ordinary.target / "manifest.json").read_text())
+    models = [n for n in manifest["nodes"].values() if n["resource_type"] == "model"]
+    described = {
+        (model["schema"], model["name"], column["name"])
+        for model in models
+        for column in model["columns"].values()
+        if column["description"]
+    }
+    existing = ordinary_file.sql(
+        "select schema_name, table_name, column_name from duckdb_columns()"
+        " where database_name = 'ordinary' and schema_name <> 'raw_gws'"
+    ).fetchall()
+    assert described == set(existing)
+    assert all("ne row per " in model["description"] for model in models)
+
+
+def test_analysts_find_the_descriptions_in_the_file(
+    ordinary_file: duckdb.DuckDBPyConnection,
+) -> None:
+    missing = ordinary_file.sql(
+        "select table_name, column_name from duckdb_columns()"
+        " where schema_name = 'marts' and comment is null"
+    ).fetchall()
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        (
+            "daily_channel_volume",
+            "day DATE, media_type VARCHAR, type_id VARCHAR, interactions BIGINT, contacts BIGINT",
+        ),
+        (
+            "data_completeness",
+            "day DATE, source VARCHAR, requests_planned BIGINT, requests_answered BIGINT,"
+            " requests_unavailable BIGINT, requests_gone BIGINT, requests_failed BIGINT,"
+            " rejects BIGINT, is_complete BOOLEAN",
+        ),
+        (
+            "contacts",
+            "contact_id VARCHAR, is_listed BOOLEAN, attributes JSON,"
+            " first_interaction_at TIMESTAMP WITH TIME ZONE,"
+            " last_interaction_at TIMESTAMP WITH TIME ZONE, interactions BIGINT,"
+            " open_interactions BIGINT, first_seen_at TIMESTAMP WITH TIME ZONE,"
+            " last_seen_at TIMESTAMP WITH TIME ZONE",
+        ),
+        (
+            "interactions",
+            "interaction_id VARCHAR, contact_id VARCHAR, requested_contact_id VARCHAR,"
+            " media_type VARCHAR, type_id VARCHAR, state VARCHAR, subject VARCHAR, uri VARCHAR,"
+            " started_at TIMESTAMP WITH TIME ZONE, ended_at TIMESTAMP WITH TIME ZONE,"
+            " is_open BOOLEAN, duration_seconds DOUBLE, owner_id VARCHAR,"
+            " owner_user_name VARCHAR, owner_first_name VARCHAR, owner_last_name VARCHAR,"
+            " source VARCHAR, is_seen_in_main BOOLEAN, is_seen_in_archive BOOLEAN, day DATE,"
+            " attribute_count BIGINT, first_seen_at TIMESTAMP WITH TIME ZONE,"
+            " last_seen_at TIMESTAMP WITH TIME ZONE",
+        ),
+    ],
+)
+def test_a_mart_has_exactly_these_columns(
+    ordinary_file: duckdb.DuckDBPyConnection, table: str, columns: str
+) -> None:
+    found = ordinary_file.sql(f"describe marts.{table}").fetchall()
+    assert ", ".join(f"{name} {kind}" for name, kind, *_ in found) == columns
+
+
+def test_an_interaction_is_served_whole(ordinary_file: duckdb.DuckDBPyConnection) -> None:
+    query = "select * from marts.interactions where interaction_id = 'i1'"
+    assert as_texts(ordinary_file, query) == [
+        (
+            *("i1", "c1", "c1", "chat", "Inbound", "Stopped", "a subject", "/i/1"),
+            *("2024-03-01 10:00:00+00", "2024-03-01 10:07:39.25+00", "false", "459.25"),
+            *("o1", "user", "first", "last", "archive", "true", "true", "2024-03-01", "2"),
+            *("2024-03-05 02:00:00+00", "2024-03-06 02:00:00+00"),
+        )
+    ]
+
+
+def test_media_types_are_lowered_and_otherwise_kept(
+    ordinary_file: duckdb.DuckDBPyConnection,
+) -> None:
+    for table in ("staging.stg_gws__interactions", "marts.interactions"):
+        found = ordinary_file.sql(f"select interaction_id, media_type from {table} order by 1")
+        assert found.fetchall() == [
+            ("i1", "chat"),
+            ("i2", "chat"),
+            ("i3", None),
+            ("i4", "email"),
+            ("i5", ""),
+            ("i6", "pigeon"),
+        ]
+
+
+def test_open_interactions_have_no_duration_and_wrong_ends_a_negative_one(
+    ordinary_file: duckdb.DuckDBPyConnection,
+) -> None:
+    found = ordinary_file.sql(
+        "select interaction_id, is_open, duration_seconds, attribute_count"
+        " from marts.interactions where interaction_id in ('i2', 'i3', 'i4') order by 1"
+    )
+    assert found.fetchall() == [("i2", True, None, 1), ("i3", True, None, 0), ("i4", False, -1, 0)]
+
+
+def test_contacts_are_those_listed_and_those_seen(ordinary_file: duckdb.DuckDBPyConnection) -> None:
+    assert as_texts(ordinary_file, "from marts.contacts order by contact_id") == [
+        (
+            *("c1", "true", '{"EmailAddress": "x@example.com"}'),
+            *("2024-03-01 10:00:00+00", "2024-03-01 12:00:00+00", "3", "2"),
+            *("2024-03-04 01:00:00+00", "2024-03-06 01:00:00+00"),
+        ),
+        (
+            *("c2", "true", "{}"),
+            *("2024-03-01 10:00:00+00", "2024-03-01 10:00:00+00", "1", "1"),
+            *("2024-03-04 01:00:00+00", "2024-03-06 01:00:00+00"),
+        ),
+        (
+            *("c3", "true", "{}", None, None, "0", "0"),
+            *("2024-03-04 01:00:00+00", "2024-03-05 01:00:00+00"),
+        ),
+        (
+            *("c9", "false", None),
+            *("2024-03-02 10:00:00+00", "2024-03-02 10:00:00+00", "1", "0"),
+            *("2024-03-05 02:00:00+00", "2024-03-06 02:00:00+00"),
+        ),
+    ]
+
+
+def test_volume_counts_every_interaction_once(ordinary_file: duckdb.DuckDBPyConnection) -> None:
+    assert as_texts(ordinary_file, "from marts.daily_channel_volume order by all") == [
+        ("2024-03-01", "chat", "Inbound", "2", "1"),
+        ("2024-03-01", "unknown", "unknown", "1", "1"),
+        ("2024-03-02", "", "Inbound", "1", "0"),
+        ("2024-03-02", "email", "Outbound", "1", "1"),
+        ("2024-03-02", "pigeon", "Inbound", "1", "1"),
+    ]
+
+
+def test_completeness_is_built_as_a_table(ordinary_file: duckdb.DuckDBPyConnection) -> None:
+    assert as_texts(ordinary_file, "from marts.data_completeness order by all") == [
+        ("2024-03-01", "archive", "2", "0", "1", "0", "1", "0", "false"),
+        ("2024-03-01", "main", "3", "2", "0", "1", "0", "1", "true"),
+        ("2024-03-02", "main", "2", "2", "0", "0", "0", "0", "true"),
+        ("2024-03-03", "main", "1", "1", "0", "0", "0", "0", "false"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("second_span", "complaints"),
+    [
+        (("c1", "2024-03-05", "2024-03-07", "gone"), []),
+        (("c2", "2024-03-04", "2024-03-07", "gone"), []),
+        (("c1", "2024-03-04", "2024-03-07", "gone"), ["overlapping spans"]),
+        (("c2", "2024-03-04", "2024-03-04", "gone"), ["empty span"]),
+        (("c2", "2024-03-04", "2024-03-05", "lost"), ["unknown state"]),
+    ],
+)
+def test_spans_that_overlap_or_say_nothing_are_errors(
+    models: duckdb.DuckDBPyConnection,
+    coverage_test_sql: str,
+    second_span: tuple[str, str, str, str],
+    complaints: list[str],
+) -> None:
+    for span in (("c1", "2024-03-01", "2024-03-05", "answered"), second_span):
+        models.execute(
+            "insert into raw_gws.coverage values ($1, 'main', $2, $3, $4, true, now())", span
+        )
+    found = models.sql(f"select what from ({coverage_test_sql})").fetchall()
+    assert [what for (what,) in found] == complaints
