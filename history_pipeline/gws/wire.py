@@ -7,6 +7,7 @@ RetrieveInteractionHistory, ReturnValues, CSRFProtection and CHMessageType.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -225,23 +226,50 @@ def notification(data: msgspec.Raw) -> Notification | None:
     """
     try:
         message = _data.decode(data)
+        records = _records(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_leniently(data)
+    return _history(message.reference_id, message.message_type, message.error_message, records)
+
+
+def _history(
+    reference_id: Any, message_type: Any, error_message: Any, records: list[msgspec.Raw]
+) -> Notification | None:
+    if message_type != HISTORY_MESSAGE or not isinstance(reference_id, int | str):
         return None
-    if message.message_type != HISTORY_MESSAGE or message.reference_id is None:
-        return None
-    if message.error_message is not None:
-        return Notification(str(message.reference_id), failed=True, records=[])
+    if error_message is not None:
+        return Notification(str(reference_id), failed=True, records=[])
+    return Notification(str(reference_id), failed=False, records=records)
+
+
+def _records(message: _Data) -> list[msgspec.Raw]:
     payload = message.interaction if _is_null(message.interactions) else message.interactions
-    return Notification(str(message.reference_id), failed=False, records=_records(payload))
-
-
-def _records(payload: msgspec.Raw) -> list[msgspec.Raw]:
     if _is_null(payload):
         return []
     if memoryview(payload)[:1] == b"[":
         return _raw_list.decode(payload)
     # one record where a list should be: it is read, or set aside, like any other
     return [payload]
+
+
+def _read_leniently(data: msgspec.Raw) -> Notification | None:
+    """One text with half a surrogate pair makes the strict decoder refuse the whole message; it
+    must cost its own record and no other."""
+    try:
+        message = json.loads(bytes(data))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict):
+        return None
+    told = message.get("interactions")
+    told = message.get("interaction") if told is None else told
+    elements = [] if told is None else told if isinstance(told, list) else [told]
+    return _history(
+        message.get("referenceId"),
+        message.get("messageType"),
+        message.get("errorMessage"),
+        [msgspec.Raw(json.dumps(element).encode()) for element in elements],
+    )
 
 
 def _is_null(value: msgspec.Raw) -> bool:

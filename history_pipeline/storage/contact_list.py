@@ -88,7 +88,7 @@ class ContactSpool:
             "null::timestamptz as first_seen_at, null::timestamptz as last_seen_at where false"
         )
         with database.in_memory(self._layout.scratch) as connection:
-            merged = connection.execute(
+            merged = connection.sql(
                 f"""
                 with seen as (
                     select contact_id, arg_max(attributes, filename) as attributes
@@ -106,7 +106,7 @@ class ContactSpool:
                 from seen full outer join old using (contact_id)
                 order by contact_id
                 """,
-                {"now": now},
+                params={"now": now},
             ).to_arrow_table()
         files.replace_table(merged.cast(CONTACTS), known)
         listed = pa.compute.sum(

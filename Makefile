@@ -1,0 +1,44 @@
+# Everything that a fresh machine with Python >= 3.11 (with venv), make and git needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export DAGSTER_DISABLE_TELEMETRY := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo ui test lint install install-dev clean
+
+help:
+	@echo "make demo   run the whole pipeline against the embedded server"
+	@echo "make ui     open Dagster's UI on the same data (http://127.0.0.1:3000)"
+	@echo "make test   run the tests"
+	@echo "make lint   formatting, lint, types and import rules"
+
+demo: install
+	$(BIN)/history-pipeline demo
+
+ui: install
+	$(BIN)/history-pipeline ui
+
+test: install-dev
+	$(BIN)/python -m pytest -q
+
+lint: install-dev
+	$(BIN)/ruff format --check history_pipeline history_pipeline_tests
+	$(BIN)/ruff check history_pipeline history_pipeline_tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,91 @@
+"""The commands and their arguments. What they do lies in the modules beside this one, which are
+imported late: Dagster and dbt cost seconds."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from history_pipeline.cli.exits import Exit, guarded
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="The interaction history of a Genesys Web Services contact centre, proven and loaded.",
+)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day; write it as 2026-01-31") from None
+
+
+FromDay = Annotated[date, typer.Option("--from", parser=_day, metavar="DAY", help="First day.")]
+ToDay = Annotated[
+    date,
+    typer.Option("--to", parser=_day, metavar="DAY", help="Last day, included; yesterday at most."),
+]
+
+
+@app.command()
+def demo() -> None:
+    """Run the whole pipeline against the embedded server, and show what analysts get."""
+    from history_pipeline.cli.demo import run_demo
+
+    raise typer.Exit(run_demo())
+
+
+@app.command()
+def check() -> None:
+    """Try the server step by step, and say what to mend. Changes nothing there."""
+    from history_pipeline.cli.check import run_check
+
+    raise typer.Exit(run_check())
+
+
+@app.command()
+def backfill(from_day: FromDay, to_day: ToDay) -> None:
+    """Ask for these days, load them, build the models and publish."""
+    from history_pipeline.cli.backfill import run_backfill
+
+    raise typer.Exit(run_backfill(from_day, to_day))
+
+
+@app.command()
+def status() -> None:
+    """What is complete, partial, unavailable or never asked, by day and source."""
+    from history_pipeline.cli.status import run_status
+
+    raise typer.Exit(run_status())
+
+
+@app.command()
+def ui(port: int = 3000) -> None:
+    """Open Dagster's UI, with its daemon, on the same data."""
+    from history_pipeline.cli.ui import run_ui
+
+    raise typer.Exit(run_ui(port))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def simulator(context: typer.Context) -> None:
+    """Run the embedded server; see `history-pipeline simulator --help`."""
+    os.execv(sys.executable, [sys.executable, "-m", "history_pipeline.simulator", *context.args])
+
+
+def run() -> None:
+    """The console script. Exits with a status of `exits.Exit`."""
+    sys.exit(guarded(lambda: app(standalone_mode=True) and None))
+
+
+__all__ = ["Exit", "app", "run"]

@@ -1,0 +1,121 @@
+"""`backfill`: the whole pipeline for some days, window by window, as Dagster runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+from rich.console import Console
+
+from history_pipeline import settings as settings_module
+from history_pipeline.cli.display import CollectionProgress, own_console
+from history_pipeline.cli.exits import Exit
+from history_pipeline.errors import ConfigurationError
+from history_pipeline.history import extraction
+from history_pipeline.history.plan import windows
+from history_pipeline.history.running import run
+from history_pipeline.model import RequestState, Window
+from history_pipeline.settings import Settings
+from history_pipeline.storage import attempts, identity, publishing, runs
+from history_pipeline.storage.attempts import Attempt
+from history_pipeline.storage.layout import Layout
+
+
+def run_backfill(from_day: date, to_day: date, console: Console | None = None) -> int:
+    """Returns the exit status; raises PipelineError for all but failed requests."""
+    console = console or own_console()
+    settings = settings_module.load()
+    days = check_days(settings, from_day, to_day, datetime.now(UTC))
+    layout = identity.open_data_dir(
+        settings.data_dir, server=settings.url, zone=settings.timezone
+    )
+    publishing.check_target(layout)
+    attempt = _backfill(settings, layout, days, console)
+    return report(layout, attempt, console)
+
+
+def check_days(settings: Settings, from_day: date, to_day: date, now: datetime) -> Window:
+    """The days as a window. Raises ConfigurationError where they cannot be asked for."""
+    yesterday = now.astimezone(settings.zone).date() - timedelta(days=1)
+    if from_day > to_day:
+        raise ConfigurationError(f"--from {from_day} is after --to {to_day}; swap them")
+    if to_day > yesterday:
+        raise ConfigurationError(
+            f"--to {to_day} has not ended in {settings.timezone}; the last day to ask for is "
+            f"{yesterday}"
+        )
+    if from_day < settings.start_date:
+        raise ConfigurationError(
+            f"--from {from_day} is before HISTORY_START_DATE {settings.start_date}; set that "
+            "earlier first"
+        )
+    return Window(from_day, to_day + timedelta(days=1))
+
+
+def _backfill(settings: Settings, layout: Layout, days: Window, console: Console) -> Attempt:
+    from history_pipeline.defs import home
+
+    home.prepare(layout)
+    with _quiet(), CollectionProgress(console) as progress:
+        from history_pipeline.defs.launching import Launcher
+
+        launcher = Launcher(progress)
+        now = extraction.utc_now()
+        attempt = attempts.resumable(layout, days, attempts.fingerprint(settings), now)
+        if attempt is None:
+            launcher.refresh_contacts()
+            attempt = run(extraction.open_attempt(settings, layout, days))
+        else:
+            console.print(f"going on with run {attempt.run_id}, which did not finish")
+        console.print(f"run {attempt.run_id}: {attempt.contacts} contacts, {days}")
+        due = [
+            window
+            for window in windows(days, settings.window_days)
+            if not layout.window_ledger(attempt.run_id, window).exists()
+        ]
+        for window in due:
+            launcher.backfill(window, attempt.run_id)
+        if not due:
+            launcher.load_and_publish()
+    return attempts.finish(attempt)
+
+
+def report(layout: Layout, attempt: Attempt, console: Console) -> int:
+    """Prints the account of a run; the exit status says whether requests failed."""
+    accounts = runs.accounts(layout, attempt.run_id)
+    states: Counter[RequestState] = Counter()
+    for account in accounts:
+        states.update(account.states)
+    planned = sum(account.planned for account in accounts)
+    console.print("")
+    console.print(
+        f"{planned} requests planned = "
+        + " + ".join(f"{states[state]} {state.value}" for state in RequestState)
+    )
+    interactions = sum(account.interactions for account in accounts)
+    rejects = sum(account.rejects for account in accounts)
+    console.print(f"{interactions} interactions in the answers, {rejects} records set aside")
+    if states[RequestState.UNAVAILABLE]:
+        console.print("a source was unavailable; these days are listed by `status`")
+    if states[RequestState.FAILED]:
+        for reason, contacts in runs.failures(layout, attempt.run_id):
+            console.print(f"failed: {contacts} requests: {reason}")
+    console.print(f"published: {layout.published}")
+    return Exit.REQUESTS_FAILED if states[RequestState.FAILED] else Exit.COMPLETE
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Dagster and dbt talk to their UI and their log files; a terminal gets what it can use."""
+    warnings.filterwarnings("ignore", module="dagster.*")
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,  # noqa: PTH123
+        contextlib.redirect_stdout(nowhere),
+    ):
+        yield

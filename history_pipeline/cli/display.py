@@ -1,0 +1,95 @@
+"""What a person sees while it runs: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from history_pipeline.model import Outcome, RequestState, Window
+
+_LINE_EVERY = 10.0
+
+
+def own_console() -> Console:
+    """A console on a copy of stdout: Dagster redirects the original while a step runs."""
+    is_terminal = sys.stdout.isatty()
+    copy = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
+    return Console(
+        file=copy,
+        force_terminal=is_terminal or None,
+        width=None if is_terminal else 120,
+        highlight=False,
+    )
+
+
+class CollectionProgress:
+    """Tells how far a window is."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._states: Counter[RequestState] = Counter()
+        self._planned = self._done = 0
+        self._window: Window | None = None
+        self._printed = time.monotonic()
+        self._bars: Progress | None = None
+        self._bar: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bars = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[states]}"),
+                console=self._console,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def window(self, window: Window, planned: int, done: int) -> None:
+        self._window, self._planned, self._done = window, planned, done
+        self._states.clear()
+        if self._bars is not None:
+            self._bar = self._bars.add_task(
+                f"asking {window}", total=planned, completed=done, states=""
+            )
+        else:
+            self._console.print(f"asking {window}: {planned} requests, {done} of them done")
+
+    def outcome(self, outcome: Outcome) -> None:
+        self._states[outcome.state] += 1
+        self._done += 1
+        if self._bars is not None and self._bar is not None:
+            self._bars.update(self._bar, advance=1, states=self._text())
+        elif time.monotonic() - self._printed >= _LINE_EVERY or self._done == self._planned:
+            self._printed = time.monotonic()
+            self._console.print(
+                f"asking {self._window}: {self._done} of {self._planned} ({self._text()})"
+            )
+
+    def _text(self) -> str:
+        return ", ".join(f"{count} {state.value}" for state, count in self._states.items())

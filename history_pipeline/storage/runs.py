@@ -1,0 +1,45 @@
+"""What finished windows left in the lake: accounts and failures, by run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from history_pipeline.model import RequestState, Source
+from history_pipeline.storage import database, files, parts
+from history_pipeline.storage.compaction import SourceAccount
+from history_pipeline.storage.database import paths
+from history_pipeline.storage.layout import Layout
+
+
+def accounts(layout: Layout, run_id: str) -> list[SourceAccount]:
+    """One account for each finished window and source of the run."""
+    return [
+        SourceAccount(
+            Source(told["source"]),
+            told["planned"],
+            {state: told[state.value] for state in RequestState},
+            told["interactions"],
+            told["rejects"],
+        )
+        for directory in _windows(layout, run_id)
+        for told in files.read_json(directory / "run.json")["accounts"]
+    ]
+
+
+def failures(layout: Layout, run_id: str) -> list[tuple[str, int]]:
+    """Reasons for which requests of the run failed, with how many, most first."""
+    ledgers = [directory / parts.LEDGER_FILE for directory in _windows(layout, run_id)]
+    if not ledgers:
+        return []
+    with database.in_memory(layout.scratch) as connection:
+        rows = connection.execute(
+            f"select source || ': ' || coalesce(error, 'unknown'), count(*) "
+            f"from read_parquet({paths(ledgers)}) where state = 'failed' "
+            "group by 1 order by 2 desc, 1"
+        ).fetchall()
+    return [(str(reason), int(count)) for reason, count in rows]
+
+
+def _windows(layout: Layout, run_id: str) -> Iterator[Path]:
+    return iter(sorted(layout.ledger.glob(f"{run_id}.*")))
