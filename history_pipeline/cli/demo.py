@@ -50,7 +50,7 @@ ENVIRONMENT = {
     "HISTORY_CONTACTS": "gws",
     "HISTORY_MEDIA_TYPE": "",
     "HISTORY_START_DATE": "2026-01-01",
-    "HISTORY_CUSTOM_ATTRIBUTES": '["OrderNo", "orderno", "Skill.Level", "say \\"hi\\""]',
+    "HISTORY_CUSTOM_ATTRIBUTES": '["OrderNo", "orderno", "CustomerId", "in \\"quotes\\""]',
 }
 
 

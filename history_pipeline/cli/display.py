@@ -73,6 +73,7 @@ class CollectionProgress:
     def window(self, window: Window, planned: int, done: int) -> None:
         self._window, self._planned, self._done = window, planned, done
         self._states.clear()
+        self._printed = time.monotonic()
         if self._bars is not None:
             self._bar = self._bars.add_task(
                 f"asking {window}", total=planned, completed=done, states=""

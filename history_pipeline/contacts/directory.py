@@ -6,7 +6,6 @@ GET can mend.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from history_pipeline.errors import (
     ServerSilent,
     ServerUnusable,
 )
+from history_pipeline.gws.transport import basic_header
 from history_pipeline.model import Contact
 from history_pipeline.settings import Settings
 
@@ -32,8 +32,7 @@ def open_session(settings: Settings) -> requests.Session:
     """A session with login, proxy, trust and retries as configured."""
     session = requests.Session()
     session.trust_env = False
-    credentials = f"{settings.username}:{settings.secret}".encode(settings.basic_encoding)
-    session.auth = _Basic(credentials)
+    session.auth = _Basic(basic_header(settings))
     session.headers.update({"Accept": "application/json", **(settings.headers or {})})
     if settings.ca_bundle is not None:
         session.verify = str(settings.ca_bundle)
@@ -98,7 +97,9 @@ def get_json(
     try:
         response = session.get(url, params=params, timeout=TIMEOUT, allow_redirects=False)
     except requests.RequestException as exc:
-        raise ServerSilent(f"{path} cannot be read: {type(exc).__name__}") from exc
+        raise ServerSilent(
+            f"{path} cannot be read ({_reason(exc)}); check GWS_URL, the network and GWS_PROXY"
+        ) from exc
     if response.status_code in (401, 403) or 300 <= response.status_code < 400:
         raise LoginRefused(
             f"the server refused the login at {path} (HTTP {response.status_code}); check "
@@ -120,6 +121,16 @@ def get_json(
     return dict(body)
 
 
+def _reason(exc: requests.RequestException) -> str:
+    if isinstance(exc, requests.exceptions.SSLError):
+        return "its certificate is not trusted; see GWS_CA_BUNDLE"
+    if isinstance(exc, requests.exceptions.ProxyError):
+        return "the proxy does not answer"
+    if isinstance(exc, requests.ConnectionError):
+        return "no connection"
+    return type(exc).__name__
+
+
 def _contact(row: Any, path: str) -> Contact:
     contact_id = row.get("id") if isinstance(row, dict) else None
     if not isinstance(contact_id, str) or not contact_id.strip():
@@ -128,11 +139,11 @@ def _contact(row: Any, path: str) -> Contact:
 
 
 class _Basic(requests.auth.AuthBase):
-    """requests' own encodes text as ISO-8859-1; these bytes are encoded as configured."""
+    """As a class of requests', so that no .netrc replaces it; requests' own knows no UTF-8."""
 
-    def __init__(self, credentials: bytes) -> None:
-        self._auth = credentials
+    def __init__(self, header: str) -> None:
+        self._header = header
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = "Basic " + b64encode(self._auth).decode("ascii")
+        request.headers["Authorization"] = self._header
         return request

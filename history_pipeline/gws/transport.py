@@ -7,6 +7,7 @@ CometD, so that a balancer sends both to the same node.
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, Self
@@ -40,10 +41,7 @@ class AiohttpTransport:
     def __init__(self, settings: Settings) -> None:
         self._base = settings.url
         self._proxy = settings.proxy
-        self._extra = dict(settings.headers or {})
-        self._auth = aiohttp.BasicAuth(
-            settings.username, settings.secret, encoding=settings.basic_encoding
-        )
+        self._headers = {**(settings.headers or {}), "Authorization": basic_header(settings)}
         self._ssl = _trust(settings)
         self._session: aiohttp.ClientSession | None = None
 
@@ -53,8 +51,7 @@ class AiohttpTransport:
             cookie_jar=aiohttp.CookieJar(unsafe=True),
             # in flight is bounded by who asks; a bound here would starve the heartbeat
             connector=aiohttp.TCPConnector(limit=0, ssl=self._ssl),
-            auth=self._auth,
-            headers=self._extra,
+            headers=self._headers,
         )
         return self
 
@@ -97,6 +94,19 @@ class AiohttpTransport:
             if cookie.key == name:
                 return cookie.value
         return None
+
+
+def basic_header(settings: Settings) -> str:
+    """The credentials, encoded as configured. Raises ConfigurationError where that cannot be."""
+    text = f"{settings.username}:{settings.secret}"
+    try:
+        credentials = text.encode(settings.basic_encoding)
+    except UnicodeEncodeError as exc:
+        raise ConfigurationError(
+            f"GWS_USERNAME or GWS_PASSWORD cannot be written in {settings.basic_encoding}; set "
+            "GWS_BASIC_ENCODING=utf-8"
+        ) from exc
+    return "Basic " + b64encode(credentials).decode("ascii")
 
 
 def _cause(exc: aiohttp.ClientConnectorError) -> str:

@@ -53,9 +53,7 @@ async def connected(
 
 
 def inquiry(contact_id: str, source: Source = Source.MAIN) -> Inquiry:
-    return Inquiry(
-        wire.history_path(contact_id), wire.history_body(WINDOW, source, wire.Filter())
-    )
+    return Inquiry(wire.history_path(contact_id), wire.history_body(WINDOW, source, wire.Filter()))
 
 
 async def ask(client: GwsClient, contact_id: str, source: Source = Source.MAIN) -> Answer:
@@ -83,6 +81,10 @@ def ids(answer: Answer) -> list[str]:
 
 def right_ids(contact_id: str, source: Source = Source.MAIN) -> list[str]:
     return [f"{contact_id}/{source.value}/{n}" for n in range(len(contact_id) % 3 + 1)]
+
+
+def contacts(count: int, kind: str = "c") -> list[str]:
+    return [f"{kind}-{n}" for n in range(count)]
 
 
 async def ask_all(client: GwsClient, contact_ids: list[str], in_flight: int = 32) -> None:

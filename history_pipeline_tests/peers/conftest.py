@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +15,13 @@ from history_pipeline_tests.peers.node_peer import NodePeer
 
 StartPeer = Callable[..., NodePeer]
 """Options of the script by name, to a running server."""
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("GWS_", "HISTORY_")):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +50,5 @@ def start_cometd(_packages: None) -> Iterator[StartPeer]:
 @pytest.fixture
 def start_faye(_packages: None) -> Iterator[StartPeer]:
     """A gateway with faye, whose reference ids count through all sessions."""
-
     for start in _starter("faye_peer.js"):
-        yield lambda **options: start(sharedIds=True, **options)
+        yield partial(start, sharedIds=True)

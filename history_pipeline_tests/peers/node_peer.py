@@ -5,6 +5,7 @@ Knows npm, node and the control URLs of the server scripts beside it. Does not k
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import select
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -66,14 +68,14 @@ def install() -> None:
 class Exchange:
     """One HTTP exchange on the notifications path; times in seconds of the server's clock.
 
-    `ended` is None while the server holds it.
+    `ended` is None while the server works on it, or holds it.
     """
 
     started: float
     ended: float | None
     messages: tuple[dict[str, Any], ...]
 
-    def holds(self, channel: str) -> bool:
+    def carries(self, channel: str) -> bool:
         return any(message["channel"] == channel for message in self.messages)
 
 
@@ -88,7 +90,14 @@ class Account:
     disconnected: int | None
 
     def on(self, channel: str) -> list[Exchange]:
-        return [exchange for exchange in self.exchanges if exchange.holds(channel)]
+        return [exchange for exchange in self.exchanges if exchange.carries(channel)]
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether the newest connect waits for something to tell."""
+        connects = self.on("/meta/connect")
+        # the first is answered at once; the account can be taken while it is
+        return len(connects) > 1 and connects[-1].ended is None
 
 
 class NodePeer:
@@ -143,6 +152,14 @@ class NodePeer:
 
     async def account(self) -> Account:
         return await self._control("account")
+
+    async def until(self, holds: Callable[[Account], bool]) -> Account:
+        """The first account that `holds` accepts. Raises TimeoutError after 5 s."""
+        async with asyncio.timeout(5):
+            # the server tells nobody, so it is asked
+            while not holds(account := await self.account()):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            return account
 
     async def drop_channels(self) -> Account:
         """Removes every Bayeux session; the clients are not asked."""

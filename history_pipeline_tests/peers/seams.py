@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
+from history_pipeline.bayeux.messages import CONNECT, SUBSCRIBE
 from history_pipeline.errors import ServerFault
 from history_pipeline.gws.transport import Transport
 from history_pipeline.gws.wire import Reply
@@ -18,24 +19,38 @@ Send = Callable[[], Awaitable[Reply]]
 Act = Callable[[Send], Awaitable[Reply]]
 
 
-class OnConnect:
-    """A transport that leaves each /meta/connect to `act`; whatever else is sent passes."""
+class Leaving:
+    """A transport that leaves each Bayeux message on `channel` to `act`; all else passes."""
 
-    def __init__(self, inner: Transport, act: Act) -> None:
+    def __init__(self, inner: Transport, channel: str, act: Act) -> None:
         self._inner = inner
+        self._mark = f'"{channel}"'.encode()
         self._act = act
 
     async def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,  # noqa: ASYNC109 - the seam's signature
     ) -> Reply:
         async def send() -> Reply:
             return await self._inner.send(method, path, headers, body, timeout)
 
-        is_connect = body is not None and b'"/meta/connect"' in body
-        return await (self._act(send) if is_connect else send())
+        return await (self._act(send) if body is not None and self._mark in body else send())
 
     def cookie(self, name: str) -> str | None:
         return self._inner.cookie(name)
+
+
+def connects_to(act: Act) -> Callable[[Transport], Transport]:
+    """Wraps a transport so that its connects, the heartbeat, go through `act`."""
+    return lambda inner: Leaving(inner, CONNECT, act)
+
+
+def subscriptions_to(act: Act) -> Callable[[Transport], Transport]:
+    return lambda inner: Leaving(inner, SUBSCRIBE, act)
 
 
 class Loses:
