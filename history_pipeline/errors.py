@@ -93,7 +93,14 @@ class Unreachable(Interrupted):
 
 
 class EpochLost(Interrupted):
-    """The CometD session ended; what was outstanding in it will never be answered."""
+    """The CometD session ended; what was outstanding in it will never be answered.
+
+    `pause` is how many seconds the server wants to be left alone before the next handshake.
+    """
+
+    def __init__(self, reason: str, pause: float = 0.0) -> None:
+        super().__init__(reason)
+        self.pause = pause
 
 
 class SessionLost(Interrupted):

@@ -47,7 +47,6 @@ class Message(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(list[Message])
-_one = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
 
 
@@ -66,18 +65,47 @@ def _decode_leniently(body: bytes) -> list[Message]:
     """Some JSON that servers write is refused by the strict decoder as a whole, such as half
     a surrogate pair in one text. It must not cost the messages beside it."""
     try:
-        elements = json.loads(body.decode("utf-8", errors="replace"))
-        if not isinstance(elements, list):
-            raise TypeError("not an array")
-        return [_message(element) for element in elements]
-    except (ValueError, TypeError, RecursionError, msgspec.DecodeError) as exc:
+        elements = json.loads(body.decode("utf-8", errors="replace"), strict=False)
+    except (ValueError, RecursionError) as exc:
         raise ServerFault("the CometD reply is no array of Bayeux messages") from exc
+    if not isinstance(elements, list):
+        raise ServerFault("the CometD reply is no array of Bayeux messages")
+    return [
+        _message(element)
+        for element in elements
+        if isinstance(element, dict) and isinstance(element.get("channel"), str)
+    ]
 
 
-def _message(element: Any) -> Message:
-    data = element.pop("data", None) if isinstance(element, dict) else None
-    envelope = _one.decode(json.dumps(element).encode())
-    return msgspec.structs.replace(envelope, data=msgspec.Raw(json.dumps(data).encode()))
+def _message(element: dict[str, Any]) -> Message:
+    """A message with what can be read of it; a field of the wrong type says nothing."""
+    successful = element.get("successful")
+    error = element.get("error")
+    return Message(
+        channel=element["channel"],
+        successful=successful if isinstance(successful, bool) else None,
+        client_id=_text(element.get("clientId")),
+        subscription=element.get("subscription"),
+        error=None if error is None else str(error).encode("ascii", "replace").decode(),
+        advice=_advice(element.get("advice")),
+        ext=element.get("ext"),
+        data=msgspec.Raw(json.dumps(element.get("data")).encode()),
+    )
+
+
+def _advice(told: Any) -> Advice | None:
+    if not isinstance(told, dict):
+        return None
+    interval, timeout = told.get("interval"), told.get("timeout")
+    return Advice(
+        reconnect=_text(told.get("reconnect")),
+        interval=interval if isinstance(interval, int | float) else None,
+        timeout=timeout if isinstance(timeout, int | float) else None,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def encode(message: dict[str, Any]) -> bytes:

@@ -161,7 +161,9 @@ class ClientSession:
             case channel:
                 return Delivered(channel, message.data)
 
-    def _shaken(self, message: Message) -> Event:
+    def _shaken(self, message: Message) -> Event | None:
+        if self.state is not State.NEW:
+            return None
         if not message.successful or not message.client_id:
             return self._lose(message)
         self.client_id = message.client_id
@@ -178,7 +180,7 @@ class ClientSession:
             return Connected(self._interval)
         if not message.successful or reconnect in ("handshake", "none"):
             return self._lose(message)
-        if isinstance(message.ack, int):
+        if isinstance(message.ack, int) and not isinstance(message.ack, bool):
             self._last_ack = message.ack
         self.state = State.CONNECTED
         return Connected(self._interval)

@@ -9,13 +9,17 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from rich.console import Console
 
 from history_pipeline import settings as settings_module
 from history_pipeline.cli.display import CollectionProgress, own_console
 from history_pipeline.cli.exits import Exit
+from history_pipeline.contacts.directory import get_json, open_session
+from history_pipeline.contacts.listed_file import FileContacts
 from history_pipeline.errors import ConfigurationError
+from history_pipeline.gws import wire
 from history_pipeline.history import extraction
 from history_pipeline.history.plan import windows
 from history_pipeline.history.running import run
@@ -35,8 +39,19 @@ def run_backfill(from_day: date, to_day: date, console: Console | None = None) -
         settings.data_dir, server=settings.url, zone=settings.timezone
     )
     publishing.check_target(layout)
+    preflight(settings)
     attempt = _backfill(settings, layout, days, console)
     return report(layout, attempt, console)
+
+
+def preflight(settings: Settings) -> None:
+    """Login, and the head of a contacts file: what is wrong with these shows within a second,
+    before Dagster and dbt are even imported."""
+    if settings.contact_source == "file":
+        path = Path(settings.contacts.removeprefix("file:"))
+        next(FileContacts(path).pages(), None)
+    with open_session(settings) as session:
+        get_json(session, settings.url + wire.ME_PATH, wire.ME_PATH)
 
 
 def check_days(settings: Settings, from_day: date, to_day: date, now: datetime) -> Window:
@@ -66,7 +81,9 @@ def _backfill(settings: Settings, layout: Layout, days: Window, console: Console
 
         launcher = Launcher(progress)
         now = extraction.utc_now()
-        attempt = attempts.resumable(layout, days, attempts.fingerprint(settings), now)
+        attempt = attempts.resumable(
+            layout, days, attempts.fingerprint(settings), now, settings.zone
+        )
         if attempt is None:
             launcher.refresh_contacts()
             attempt = run(extraction.open_attempt(settings, layout, days))

@@ -22,14 +22,14 @@ class Pace:
     async def admit(self) -> None:
         """Returns when a request may be sent."""
         loop = asyncio.get_running_loop()
-        while (wait := self._held_until - loop.time()) > 0:
-            await asyncio.sleep(wait)
-        if self._spacing:
-            now = loop.time()
-            mine = max(now, self._next)
+        while True:
+            mine = max(loop.time(), self._next, self._held_until)
+            if mine > loop.time():
+                # looked at again afterwards: a rest may begin, or others pass, meanwhile
+                await asyncio.sleep(mine - loop.time())
+                continue
             self._next = mine + self._spacing
-            if mine > now:
-                await asyncio.sleep(mine - now)
+            return
 
     def hold(self, seconds: float | None) -> float:
         """The server asked for a rest, of so many seconds if it said so. Returns its length."""

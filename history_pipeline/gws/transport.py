@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import aiohttp
+import yarl
 
 from history_pipeline.errors import ConfigurationError, DeadlineExceeded, ServerFault, Unreachable
 from history_pipeline.gws.wire import Reply
@@ -71,7 +72,7 @@ class AiohttpTransport:
         try:
             async with self._session.request(
                 method,
-                self._base + path,
+                yarl.URL(self._base + path, encoded=True),
                 data=body,
                 headers=headers,
                 proxy=self._proxy,

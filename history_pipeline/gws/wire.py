@@ -93,7 +93,9 @@ _encoder = msgspec.json.Encoder()
 
 
 def history_path(contact_id: str) -> str:
-    return f"/api/v2/ucs/contacts/{quote(contact_id, safe='')}/interactions"
+    # dots are left alone by `quote`, and a path of dots would climb to another operation
+    name = quote(contact_id, safe="").replace(".", "%2E")
+    return f"/api/v2/ucs/contacts/{name}/interactions"
 
 
 def history_body(window: Window, source: Source, criteria: Filter) -> bytes:
@@ -204,7 +206,7 @@ def retry_after(value: str | None) -> float | None:
     """Seconds to hold back, from either form of the header; None where it says nothing."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.isascii() and value.strip().isdigit():
         return float(value)
     try:
         until = parsedate_to_datetime(value)
@@ -256,7 +258,7 @@ def _read_leniently(data: msgspec.Raw) -> Notification | None:
     """One text with half a surrogate pair makes the strict decoder refuse the whole message; it
     must cost its own record and no other."""
     try:
-        message = json.loads(bytes(data))
+        message = json.loads(bytes(data), strict=False)
     except (ValueError, RecursionError):
         return None
     if not isinstance(message, dict):
@@ -274,3 +276,8 @@ def _read_leniently(data: msgspec.Raw) -> Notification | None:
 
 def _is_null(value: msgspec.Raw) -> bool:
     return memoryview(value)[:4] == b"null"
+
+
+def answer_failed() -> AnswerFailed:
+    """The wording of `errorMessage` is free text, decides nothing, and is not repeated."""
+    return AnswerFailed("the notification carries an errorMessage")

@@ -201,6 +201,13 @@ class Collector:
     def _ended_badly(
         self, request: HistoryRequest, exc: Exception, attempts: int, seconds: float
     ) -> Outcome:
+        if self._condemned(request) and isinstance(exc, AttemptSpent):
+            # found unavailable while this was being asked; what it failed of says no more
+            outcome = unavailable(
+                self._outcome(request, RequestState.UNAVAILABLE, attempts, seconds)
+            )
+            self._put_down([outcome])
+            return outcome
         state = RequestState.GONE if isinstance(exc, ContactUnknown) else RequestState.FAILED
         outcome = self._outcome(request, state, attempts, seconds, error=_word(exc))
         if isinstance(exc, ContactUnknown):
@@ -208,7 +215,7 @@ class Collector:
         elif isinstance(exc, AnswerFailed):
             self._put_down(self._verdicts.errored(outcome))
         else:
-            self._put_down([outcome])
+            self._put_down(self._verdicts.failed(outcome))
         return outcome
 
     async def _ask(self, inquiry: Inquiry, request: HistoryRequest, spent: _Spent) -> Answer:

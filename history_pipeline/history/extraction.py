@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ async def open_attempt(
 ) -> Attempt:
     """The attempt at these days: an unfinished, equal and young one, or a new one."""
     print_ = attempts.fingerprint(settings)
-    found = attempts.resumable(layout, days, print_, now())
+    found = attempts.resumable(layout, days, print_, now(), settings.zone)
     if found is not None:
         log.info("going on with run %s", found.run_id)
         return found
@@ -194,12 +195,13 @@ async def _extract_windows(
 
 def _taught_by(settled: pa.Table) -> Verdicts:
     """What an earlier, killed try at this window has already found out."""
-    rows = set(
+    rows = Counter(
         zip(settled["source"].to_pylist(), settled["state"].to_pylist(), strict=True)
     )
     answered, archive = RequestState.ANSWERED.value, Source.ARCHIVE.value
     return Verdicts(
         answered_before=any(state == answered for _, state in rows),
+        mains_answered=rows[Source.MAIN.value, answered],
         archive_answered=(archive, answered) in rows,
         archive_unavailable=(archive, RequestState.UNAVAILABLE.value) in rows,
     )

@@ -2,8 +2,9 @@
 
 A source is `unavailable` when 5 different contacts (all, if there are fewer) whose main was
 answered got an errorMessage for it after all attempts, and none has had an answer. A contact is
-`gone` when the server does not know it while it answers for others. Until that is known, such
-outcomes wait here: never more than 5 and 20 of them, and the requests in flight.
+`gone` when the server does not know it while it answers for others; where the first 20 contacts
+are all unknown, these are no customers' ids. Until that is known, such outcomes wait here: never
+more than 5 and 20 contacts' of them, and the requests in flight.
 """
 
 from __future__ import annotations
@@ -21,10 +22,16 @@ class Verdicts:
     """Judges the outcomes of one run as they come. Outcomes given back are final."""
 
     def __init__(
-        self, *, answered_before: bool = False, archive_answered: bool = False,
+        self,
+        *,
+        answered_before: bool = False,
+        mains_answered: int = 0,
+        archive_answered: bool = False,
         archive_unavailable: bool = False,
     ) -> None:
         self._anybody_answered = answered_before
+        self._anybody_known = answered_before
+        self._mains_answered = mains_answered
         self._archive_answered = archive_answered
         self.archive_unavailable = archive_unavailable
         self._waiting_archive: list[Outcome] = []
@@ -33,6 +40,8 @@ class Verdicts:
     def answered(self, outcome: Outcome) -> list[Outcome]:
         """An answer came: contacts that wait are gone, and its source is there."""
         final = [outcome]
+        self._anybody_known = True
+        self._mains_answered += outcome.request.source is Source.MAIN
         if not self._anybody_answered:
             self._anybody_answered = True
             final += self._waiting_contact
@@ -45,6 +54,7 @@ class Verdicts:
 
     def errored(self, outcome: Outcome) -> list[Outcome]:
         """All attempts ended, the last one with an errorMessage."""
+        self._anybody_known = True
         if outcome.request.source is not Source.ARCHIVE or self._archive_answered:
             return [outcome]
         if self.archive_unavailable:
@@ -54,25 +64,46 @@ class Verdicts:
             return []
         return self._condemn_archive()
 
+    def failed(self, outcome: Outcome) -> list[Outcome]:
+        """The request failed in another way, which tells nothing of sources and lists but that
+        not all of its first contacts are unknown."""
+        self._anybody_known = True
+        return [outcome]
+
     def unknown(self, outcome: Outcome) -> list[Outcome]:
         """The server does not know the contact. Raises ServerUnusable where it knows none."""
         if self._anybody_answered:
             return [outcome]
         self._waiting_contact.append(outcome)
-        contacts = {waiting.request.contact_id for waiting in self._waiting_contact}
-        if len(contacts) >= CONTACTS_TO_CONDEMN_A_LIST:
-            raise _not_customers(len(contacts))
-        return []
+        unknown = self._unknown_contacts()
+        if unknown < CONTACTS_TO_CONDEMN_A_LIST:
+            return []
+        if not self._anybody_known:
+            raise _not_customers(unknown)
+        return self._leave_unproven()
 
     def at_end(self, contacts: int) -> list[Outcome]:
         """The window is asked through, for so many contacts; nothing waits any longer."""
-        if self._waiting_contact and not self._anybody_answered:
-            raise _not_customers(len(self._waiting_contact))
-        if self._waiting_archive and len(self._waiting_archive) >= min(
-            contacts, CONTACTS_TO_CONDEMN_A_SOURCE
-        ):
-            return self._condemn_archive()
-        final, self._waiting_archive = self._waiting_archive, []
+        if self._waiting_contact and self._unknown_contacts() >= contacts:
+            raise _not_customers(contacts)
+        final = self._leave_unproven()
+        enough = min(self._mains_answered or contacts, CONTACTS_TO_CONDEMN_A_SOURCE)
+        if self._waiting_archive and len(self._waiting_archive) >= enough:
+            return final + self._condemn_archive()
+        final += self._waiting_archive
+        self._waiting_archive = []
+        return final
+
+    def _unknown_contacts(self) -> int:
+        return len({waiting.request.contact_id for waiting in self._waiting_contact})
+
+    def _leave_unproven(self) -> list[Outcome]:
+        """Nobody was answered, so nothing shows that these contacts are gone: they failed."""
+        final = [
+            replace(outcome, state=RequestState.FAILED, error="contact unknown, as nobody answered")
+            for outcome in self._waiting_contact
+        ]
+        self._waiting_contact = []
         return final
 
     def _condemn_archive(self) -> list[Outcome]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +71,18 @@ def fingerprint(settings: Settings) -> str:
     ).hexdigest()
 
 
-def resumable(layout: Layout, days: Window, print_: str, now: datetime) -> Attempt | None:
-    """The newest attempt that may be gone on with, if there is one."""
+def resumable(
+    layout: Layout, days: Window, print_: str, now: datetime, zone: tzinfo = UTC
+) -> Attempt | None:
+    """The newest attempt that may be gone on with, if there is one. One that began before its
+    last day had ended in `zone` is none: its answers may lack that day's rest."""
     candidates = [
         attempt
         for attempt in _all(layout)
         if attempt.days == days
         and attempt.fingerprint == print_
         and not attempt.is_finished
+        and attempt.started_at.astimezone(zone).date() >= days.end
         and now - attempt.started_at < LONGEST_LIFE
     ]
     return max(candidates, key=lambda attempt: attempt.started_at, default=None)

@@ -267,9 +267,6 @@ def test_what_comes_after_the_loss_connects_nothing() -> None:
     assert session.state is State.LOST
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a handshake reply in state LOST (or CONNECTED) is taken as a new session"
-)
 def test_a_lost_session_is_never_revived() -> None:
     session = lost()
     receive(session, handshake_reply(clientId="c2"))
@@ -310,7 +307,6 @@ def test_a_failed_connect_acknowledges_nothing_new() -> None:
     assert session.connect()["ext"] == {"ack": 3}
 
 
-@pytest.mark.xfail(strict=True, reason="True is an int in Python: it is sent back as a batch number")
 def test_a_batch_number_is_a_number() -> None:
     session = shaken(ext={"ack": True})
     session.connect()

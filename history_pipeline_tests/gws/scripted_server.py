@@ -19,6 +19,7 @@ from history_pipeline.gws.wire import ME_PATH, Reply
 
 NOTIFICATIONS = "/api/v2/notifications"
 CHANNEL = "/v2/ucs/interactions"
+ROUND_TRIP = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class ScriptedServer:
         self.calls.append(call)
         try:
             async with asyncio.timeout(timeout):
+                await asyncio.sleep(ROUND_TRIP)
                 return await self._answer(call)
         except TimeoutError:
             raise DeadlineExceeded(f"no HTTP reply within {timeout:g} s") from None

@@ -201,11 +201,6 @@ def test_the_csrf_token_goes_with_every_post_under_the_name_that_the_server_gave
     assert {call.headers.get("X-Csrf") for call in posts} == {"t1"}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an epoch opens though no reply has confirmed the subscription: every answer is missed "
-    "and every request ends as a deadline",
-)
 def test_no_question_is_asked_before_the_subscription_is_confirmed() -> None:
     server = ScriptedServer()
     server.always["subscribe"] = lambda call: json_reply([])
@@ -255,7 +250,7 @@ def test_a_notification_that_overtakes_its_reply_is_kept() -> None:
 
     answer, seconds = talk(server, work)
     assert answer == [{"id": "of 1"}]
-    assert seconds == pytest.approx(2)
+    assert seconds == pytest.approx(2, abs=0.1)
 
 
 def test_an_answer_may_ride_on_the_reply_to_any_message() -> None:
@@ -309,7 +304,7 @@ def test_an_error_message_is_no_answer() -> None:
 
     def fails(call: Call) -> Reply:
         reference, reply = server.accept()
-        server.notify_later(1, reference, errorMessage="UCS request failed: Smith")
+        server.notify_later(1, reference, errorMessage="UCS request failed: a name")
         return reply
 
     server.next["history"].append(fails)
@@ -319,7 +314,7 @@ def test_an_error_message_is_no_answer() -> None:
 
     exc = talk(server, work)
     assert type(exc) is AnswerFailed
-    assert "Smith" not in str(exc)
+    assert "a name" not in str(exc)
 
 
 @pytest.mark.parametrize("answers_after", [None, 60.5])
@@ -340,7 +335,7 @@ def test_an_answer_that_does_not_come_in_time_ends_the_attempt(answers_after: fl
 
     exc, seconds = talk(server, work)
     assert type(exc) is DeadlineExceeded
-    assert seconds == pytest.approx(60)
+    assert seconds == pytest.approx(60, abs=0.1)
 
 
 def test_the_deadline_counts_from_acceptance() -> None:
@@ -379,11 +374,6 @@ def test_a_late_answer_to_an_earlier_attempt_settles_the_question() -> None:
     assert at == pytest.approx(70, abs=1)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="between two attempts (pause, pacing) a late answer finds a future that is done and is "
-    "thrown away; the question is asked again for nothing, or fails",
-)
 def test_a_late_answer_that_comes_between_two_attempts_is_kept() -> None:
     server = ScriptedServer()
 
@@ -427,12 +417,6 @@ def test_a_late_error_of_an_earlier_attempt_does_not_spend_the_next() -> None:
     assert talk(server, work) == ["second"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AnswerFailed,
-    reason="while the next attempt's POST is under way, the newest reference id is still the "
-    "earlier attempt's: its late error spends the attempt that was not even accepted",
-)
 def test_a_late_error_that_comes_while_the_next_attempt_is_sent_does_not_spend_it() -> None:
     server = ScriptedServer()
 
@@ -485,9 +469,7 @@ def test_a_forgotten_question_leaves_nothing_behind() -> None:
             question = inquiry(str(n))
             await failure(ask(client, question))
             client.forget(question)
-        epoch = client._epoch
-        assert epoch is not None
-        return len(epoch.inquiries) + epoch.correlator.outstanding
+        return client.outstanding
 
     assert talk(server, work, deadline=1.0) == 0
 
@@ -718,11 +700,6 @@ def test_a_server_that_comes_back_within_the_patience_is_used_again() -> None:
     assert talk(server, work) == [{"id": "of 1"}]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the pause that comes with a lost session is not kept: the next handshake goes out "
-    "after 0.2 s (Bayeux advice; law 10)",
-)
 def test_the_next_handshake_waits_as_long_as_the_server_asked() -> None:
     server = ScriptedServer()
     server.next["connect"].extend(
@@ -749,11 +726,6 @@ def test_the_next_handshake_waits_as_long_as_the_server_asked() -> None:
     assert second.at - first.at >= 5.0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="advice none means that the client must not connect or shake hands again; it does so "
-    "five times a second for as long as anybody asks",
-)
 def test_the_advice_none_ends_the_run() -> None:
     server = ScriptedServer()
     server.always["connect"] = lambda call: (
@@ -773,11 +745,6 @@ def test_the_advice_none_ends_the_run() -> None:
     assert len(server.of("handshake")) == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an epoch that opens and dies at once resets the keeper's patience and its pause: five "
-    "logins and handshakes a second, without end (laws 9 and 10)",
-)
 def test_a_session_that_is_lost_again_and_again_slows_the_handshakes_down() -> None:
     server = ScriptedServer()
     server.always["connect"] = lambda call: (
@@ -847,11 +814,6 @@ def test_a_rest_beyond_the_patience_ends_the_run() -> None:
     assert type(talk(server, work)) is ServerSilent
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="giving up does not stop the keeper: it logs in and shakes hands anew with a server "
-    "that has asked to be left alone",
-)
 def test_after_giving_up_the_server_is_left_alone() -> None:
     server = ScriptedServer()
     server.next["history"].append(replying(503, retry_after="86400"))
@@ -864,11 +826,6 @@ def test_after_giving_up_the_server_is_left_alone() -> None:
     assert talk(server, work) == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the heartbeat sleeps for whatever Retry-After says: a wait without a bound, in which "
-    "the session dies and every attempt is spent by our own silence (law 9)",
-)
 def test_a_heartbeat_that_is_told_to_rest_for_a_day_ends_the_run() -> None:
     server = ScriptedServer(latency=10)
     server.next["connect"].extend([server.usual, replying(503, retry_after="86400")])
@@ -895,11 +852,6 @@ def test_no_second_holds_more_questions_than_configured() -> None:
     assert max(sum(at <= other < at + 1 for other in times) for at in times) <= 4
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the repetition after a login passes by the pace: all who noticed post again at once "
-    "(law 10)",
-)
 def test_questions_repeated_after_a_login_keep_the_pace() -> None:
     server = ScriptedServer()
 

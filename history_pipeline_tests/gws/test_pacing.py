@@ -90,11 +90,6 @@ def test_rests_without_a_length_grow_up_to_a_bound_and_shrink_on_success() -> No
     assert virtual_time.run(work()) == [1, 2, 4, 8, 16, 32, LONGEST_BACKOFF, 60, 60, 1]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="who has drawn a slot sleeps until it and does not look at the hold again: with 64 in "
-    "flight a dozen requests go out while the server rests (law 10)",
-)
 def test_who_waits_for_a_turn_heeds_a_rest_that_begins_meanwhile() -> None:
     async def work() -> list[float]:
         pace = Pace(1)

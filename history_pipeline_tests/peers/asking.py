@@ -27,7 +27,7 @@ Wrap = Callable[[Transport], Transport]
 
 @asynccontextmanager
 async def connected(
-    url: str, *, wrap: Wrap | None = None, deadline: float = 5.0, patience: float = 10.0
+    url: str, *, wrap: Wrap | None = None, deadline: float = 5.0
 ) -> AsyncIterator[GwsClient]:
     """A client with its channel open."""
     settings = configuration.load(
@@ -46,7 +46,7 @@ async def connected(
             channel=settings.channel,
             deadline=deadline,
             pace=Pace(0),
-            patience=patience,
+            patience=10.0,
         ) as client,
     ):
         yield client

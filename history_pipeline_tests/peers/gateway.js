@@ -37,7 +37,7 @@ function read(request, then) {
   request.on('end', () => then(Buffer.concat(chunks).toString('utf8')));
 }
 
-/** What `early-...` and the other ids ask for: records that nobody else's answer holds. */
+/** One to three records that no other question's answer holds. */
 function records(contactId, question) {
   const count = contactId.length % 3;
   return Array.from({ length: count + 1 }, (_, n) => ({

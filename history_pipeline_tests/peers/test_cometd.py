@@ -166,11 +166,6 @@ async def test_the_interval_of_advice_is_in_milliseconds(start_cometd: StartPeer
     assert all(0.115 < pause < 0.6 for pause in later), later
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the pause after the first connect is thrown away: GwsClient._open_epoch ignores what "
-    "_hear returns, and _beat starts with a connect at once",
-)
 async def test_the_interval_of_advice_holds_after_the_first_connect_too(
     start_cometd: StartPeer,
 ) -> None:
@@ -248,11 +243,6 @@ async def test_a_lost_login_is_mended_and_opens_a_new_epoch(
         await ask_all(client, contacts(20))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="_end_epoch does not wake the keeper: GwsClient._beat looks at the epoch only when the "
-    "held connect comes back, so all questions wait for the rest of the server's hold (30 s)",
-)
 async def test_a_lost_login_is_mended_at_once_though_the_server_holds_a_connect(
     start_cometd: StartPeer,
 ) -> None:
@@ -264,11 +254,6 @@ async def test_a_lost_login_is_mended_at_once_though_the_server_holds_a_connect(
     assert ids(answer) == right_ids("one")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a session that is given up is never disconnected: the server still holds its connect, "
-    "and lets the next session of the same BAYEUX_BROWSER cookie poll every 2 s only",
-)
 async def test_a_session_that_is_given_up_does_not_slow_the_next_one(
     start_cometd: StartPeer,
 ) -> None:

@@ -26,11 +26,8 @@ from history_pipeline_tests.peers.seams import Loses, connects_to
 pytestmark = pytest.mark.node
 
 
-@pytest.mark.parametrize("csrf", [False, True])
-async def test_hundreds_of_questions_get_exactly_their_own_answers(
-    start_faye: StartPeer, csrf: bool
-) -> None:
-    peer = start_faye(csrf=csrf)
+async def test_hundreds_of_questions_get_exactly_their_own_answers(start_faye: StartPeer) -> None:
+    peer = start_faye(csrf=True)
     async with connected(peer.url) as client:
         await ask_all(client, contacts(400))
         assert not client.acknowledges
@@ -80,11 +77,11 @@ async def test_a_session_removed_by_the_server_ends_the_epoch(start_faye: StartP
         assert client.tally.handshakes == 2
 
 
-async def test_the_timeout_of_advice_is_heeded_by_a_quiet_channel(start_faye: StartPeer) -> None:
-    """Holds of 0.2 s, after twice that without a connect faye drops a client."""
-    peer = start_faye(timeout=0.2)
+async def test_a_quiet_channel_keeps_its_session_alive(start_faye: StartPeer) -> None:
+    """Holds of 0.5 s; after twice that without a connect faye drops a client."""
+    peer = start_faye(timeout=0.5)
     async with connected(peer.url) as client:
-        await asyncio.sleep(0.9)
+        await asyncio.sleep(1.2)
         assert ids(await ask(client, "one")) == right_ids("one")
         assert client.tally.handshakes == 1
 

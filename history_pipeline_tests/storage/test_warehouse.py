@@ -1,0 +1,438 @@
+"""The lake into the warehouse: each interaction once, nothing lost, the same in any order."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import stat
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from history_pipeline.errors import StorageError
+from history_pipeline.model import Contact, Source, Window
+from history_pipeline.storage import contact_list, database, warehouse
+from history_pipeline.storage.layout import Layout
+from history_pipeline_tests.storage.lake import (
+    BOTH,
+    MAY,
+    NOON,
+    Lake,
+    Row,
+    content,
+    observation,
+    reject,
+    run_moment,
+)
+
+MAIN, ARCHIVE = BOTH
+D1, D2, D3 = date(2024, 5, 1), date(2024, 5, 2), date(2024, 5, 3)
+ENDED = datetime.fromisoformat("2024-05-01T11:00:00+00:00")
+
+
+def rebuilt(lake: Lake, run: int = 6) -> dict[str, list[str]]:
+    """What a new warehouse over the same lake says."""
+    copy = Path(f"{lake.layout.root}-rebuilt")
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    shutil.copytree(lake.layout.lake, copy / "lake")
+    fresh = Lake(Layout(copy))
+    fresh.load(run)
+    return content(fresh)
+
+
+# -- once, and again ------------------------------------------------------------------------------
+
+
+def test_each_interaction_is_one_row_whatever_it_came_through(lake: Lake) -> None:
+    lake.run([observation("a"), observation("a", source="archive"), observation("a", second=9)])
+    lake.run([observation("a", run=1, contact_id="c2", requested_contact_id="c2")],
+             run=1, contacts=["c2"])  # fmt: skip
+    loaded = lake.load(run=1)
+    row = lake.interaction("a")
+    assert loaded.interactions == 1
+    assert (row["contact_id"], row["seen_in_main"], row["seen_in_archive"]) == ("c2", True, True)
+
+
+def test_loading_nothing_new_changes_nothing(lake: Lake) -> None:
+    lake.run([observation("a", attributes={"x": "1"})], rejects=[reject()])
+    lake.load()
+    before = content(lake), lake.table("load_state"), lake.table("loaded_files")
+    loaded = lake.load(run=1)
+    assert (loaded.day_files, loaded.windows) == (0, 0)
+    assert (content(lake), lake.table("load_state"), lake.table("loaded_files")) == before
+
+
+def test_a_rerun_over_the_same_answers_changes_nothing_but_last_seen_at(lake: Lake) -> None:
+    def answers(run: int) -> list[Row]:
+        return [
+            observation("a", run=run, ended_at=ENDED, asked=("x",), attributes={"x": "1"}),
+            observation("b", run=run, source="archive", asked=("x",)),
+        ]
+
+    lake.run(answers(0), rejects=[reject()])
+    lake.load()
+    ran = {"interactions": ("last_seen_at",), "interaction_attributes": (), "rejects": (),
+           "contacts": ()}  # fmt: skip
+    before = {name: lake.table(name, but) for name, but in ran.items()}
+    lake.run(answers(1), run=1, rejects=[reject(seen_at=run_moment(1))])
+    lake.load(run=1)
+    assert {name: lake.table(name, but) for name, but in ran.items()} == before
+    assert {row["last_seen_at"] for row in lake.table("interactions")} == {
+        run_moment(1) + timedelta(seconds=1)
+    }
+
+
+def test_what_the_server_no_longer_returns_stays(lake: Lake) -> None:
+    lake.run([observation("a"), observation("b", window_date=D2)])
+    lake.load()
+    lake.run([observation("b", run=1, window_date=D2)], run=1)
+    lake.load(run=1)
+    assert lake.interaction("a")["last_seen_at"] == run_moment(0) + timedelta(seconds=1)
+    assert len(lake.table("interactions")) == 2
+
+
+def test_a_load_that_fails_leaves_the_warehouse_as_it_was(lake: Lake) -> None:
+    lake.run([observation("a")])
+    lake.load()
+    before = content(lake)
+    attempt = lake.run([observation("b", run=1)], run=1, window=MAY)
+    ledger = lake.layout.window_ledger(attempt.run_id, MAY) / "ledger.parquet"
+    whole = ledger.read_bytes()
+    ledger.write_bytes(b"PAR1 damaged")
+    with pytest.raises(StorageError):
+        lake.load(run=1)
+    assert content(lake) == before
+    ledger.write_bytes(whole)
+    lake.load(run=1)
+    assert len(lake.table("interactions")) == 2
+
+
+def test_a_lake_that_holds_nothing_makes_an_empty_warehouse(lake: Lake) -> None:
+    loaded = lake.load()
+    assert (loaded.interactions, loaded.contacts) == (0, 0)
+
+
+def test_the_warehouse_belongs_to_its_owner_alone(lake: Lake) -> None:
+    lake.load()
+    assert stat.S_IMODE(lake.layout.warehouse.stat().st_mode) == 0o600
+    assert not lake.layout.warehouse.with_name("warehouse.duckdb.wal").exists()
+
+
+def test_another_format_is_refused(lake: Lake) -> None:
+    lake.load()
+    with database.writing(lake.layout.warehouse, lake.layout.scratch) as connection:
+        connection.execute("update raw_gws.load_state set format = 99")
+    with pytest.raises(StorageError, match="format 99"):
+        lake.load()
+
+
+def test_texts_arrive_as_they_were_sent(lake: Lake) -> None:
+    texts = ("", "'", '"', "\\", "\n", "ß", "\U0001f600", "a\x00b", "NULL", "\u202e", " ")
+    attributes = dict(zip(texts, texts, strict=True))
+    lake.run([observation(f"i{n}", subject=text, asked=texts, attributes=attributes)
+              for n, text in enumerate(texts)])  # fmt: skip
+    lake.load()
+    for n, text in enumerate(texts):
+        assert lake.interaction(f"i{n}")["subject"] == text
+    assert lake.attributes("i0") == attributes
+
+
+def test_any_json_that_was_kept_can_be_loaded(lake: Lake) -> None:
+    extras = ['{"a":"\\u0000"}', '{"n":1' + "0" * 400 + "}", '{"n":1e308}', '{"":null}',
+              '{"deep":' + "[" * 300 + "]" * 300 + "}"]  # fmt: skip
+    lake.run([observation(f"i{n}", extra=extra) for n, extra in enumerate(extras)])
+    lake.load()
+    assert [lake.interaction(f"i{n}")["extra"] for n in range(len(extras))] == extras
+
+
+# -- attributes -----------------------------------------------------------------------------------
+
+
+def attributes_after(lake: Lake, *copies: Row) -> dict[str, str]:
+    """One run and one load each."""
+    for run, row in enumerate(copies):
+        lake.run([row], run=run)
+        lake.load(run)
+    (rows, again) = (content(lake), rebuilt(lake))
+    assert rows == again
+    return lake.attributes("a")
+
+
+def asking(run: int, asked: tuple[str, ...], attributes: dict[str, str], **fields: Any) -> Row:
+    return observation("a", run=run, asked=asked, attributes=attributes, **fields)
+
+
+def test_a_name_that_is_asked_for_again_is_replaced(lake: Lake) -> None:
+    copies = asking(0, ("x",), {"x": "1"}), asking(1, ("x",), {"x": "2"})
+    assert attributes_after(lake, *copies) == {"x": "2"}
+
+
+def test_a_name_that_is_asked_for_and_absent_is_gone(lake: Lake) -> None:
+    copies = asking(0, ("x", "y"), {"x": "1", "y": "1"}), asking(1, ("x", "y"), {"x": "2"})
+    assert attributes_after(lake, *copies) == {"x": "2"}
+
+
+def test_a_name_that_is_not_asked_for_stays(lake: Lake) -> None:
+    copies = asking(0, ("x", "y"), {"x": "1", "y": "1"}), asking(1, ("y",), {"y": "2"})
+    assert attributes_after(lake, *copies) == {"x": "1", "y": "2"}
+
+
+def test_a_run_that_asks_for_no_names_leaves_all(lake: Lake) -> None:
+    copies = asking(0, ("x",), {"x": "1"}), asking(1, (), {})
+    assert attributes_after(lake, *copies) == {"x": "1"}
+
+
+def test_names_that_differ_in_case_stay_apart(lake: Lake) -> None:
+    copies = (
+        asking(0, ("OrderNo", "orderno"), {"OrderNo": "1", "orderno": "2"}),
+        asking(1, ("orderno",), {}),
+    )
+    assert attributes_after(lake, *copies) == {"OrderNo": "1"}
+
+
+def test_a_name_that_was_sent_unasked_lands(lake: Lake) -> None:
+    assert attributes_after(lake, asking(0, ("x",), {"y": "1"})) == {"y": "1"}
+
+
+def test_an_older_copy_with_an_end_speaks_for_the_names_that_it_asked_for(lake: Lake) -> None:
+    copies = (
+        asking(0, ("x", "y"), {"x": "ended", "y": "ended"}, ended_at=ENDED),
+        asking(1, ("x",), {"x": "open"}),
+    )
+    assert attributes_after(lake, *copies) == {"x": "ended", "y": "ended"}
+
+
+def test_an_empty_text_is_not_null(lake: Lake) -> None:
+    assert attributes_after(lake, asking(0, ("x",), {"x": ""})) == {"x": ""}
+
+
+@pytest.mark.parametrize("names", [("a,b", 'q"q', "[]", "ß\U0001f600", "\\", "a\nb")])
+def test_names_may_hold_anything(lake: Lake, names: tuple[str, ...]) -> None:
+    copies = asking(0, names, dict.fromkeys(names, "1")), asking(1, names[:3], {})
+    assert attributes_after(lake, *copies) == dict.fromkeys(names[3:], "1")
+
+
+# -- an interaction whose day changed -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loads", "ended"), [((0, 1, 2), None), ((2,), 0), ((0, 2), 1), ((1, 2), None), ((0, 1, 2), 0)]
+)
+def test_an_interaction_whose_day_changed_is_one_row_however_it_was_loaded(
+    lake: Lake, loads: tuple[int, ...], ended: int | None
+) -> None:
+    for run, day in enumerate((D1, D2, D3)):
+        moved = observation(
+            "moved", run=run, window_date=day, ended_at=ENDED if run == ended else None,
+            asked=("x",), attributes={"x": str(run)},
+        )  # fmt: skip
+        lake.run([moved, observation(f"other {run}", run=run, window_date=day)], run=run)
+        if run in loads:
+            lake.load(run)
+    row = lake.interaction("moved")
+    assert row["window_date"] == (D1, D2, D3)[2 if ended is None else ended]
+    assert row["first_seen_at"] == run_moment(0) + timedelta(seconds=1)
+    assert row["last_seen_at"] == run_moment(2) + timedelta(seconds=1)
+    assert content(lake) == rebuilt(lake)
+
+
+def test_a_day_that_is_loaded_again_does_not_bring_a_moved_interaction_back(lake: Lake) -> None:
+    lake.run([observation("moved", window_date=D1)], run=0)
+    lake.load(0)
+    lake.run([observation("moved", run=1, window_date=D2)], run=1)
+    lake.load(1)
+    lake.run([observation("other", run=2, window_date=D1)], run=2)
+    lake.load(2)
+    assert lake.interaction("moved")["window_date"] == D2
+    assert content(lake) == rebuilt(lake)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_runs_loaded_at_any_moments_equal_a_rebuild(lake: Lake, seed: int) -> None:
+    """Law 12, over runs that move, end, merge and lose interactions."""
+    dice = random.Random(seed)
+    names = ("x", "X", "y")
+    for run in range(6):
+        asked = tuple(sorted(dice.sample(names, dice.randrange(4))))
+        rows = [
+            observation(
+                f"i{dice.randrange(8)}",
+                run=run,
+                second=n,
+                window_date=dice.choice([D1, D1, D2, D3]),
+                source=dice.choice(["main", "archive"]),
+                contact_id=dice.choice(["c1", "c2", None]),
+                ended_at=dice.choice([None, ENDED]),
+                subject=f"{run}.{n}",
+                asked=asked,
+                attributes={name: f"{run}.{n}" for name in asked if dice.random() < 0.6},
+            )
+            for n in range(dice.randrange(8))
+        ]
+        states = {("c2", dice.choice(BOTH)): dice.choice(["failed", "gone", "unavailable"])}
+        start = dice.randrange(3)
+        lake.run(
+            rows,
+            run=run,
+            contacts=["c1", "c2"],
+            window=Window(MAY.start + timedelta(days=start), MAY.end - timedelta(days=start)),
+            states=states,
+            rejects=[reject(str(dice.randrange(3)), seen_at=run_moment(run))],
+            is_whole=dice.random() < 0.7,
+        )
+        if dice.random() < 0.5:
+            lake.load(run)
+    lake.load(6)
+    assert content(lake) == rebuilt(lake)
+    ids = [row["interaction_id"] for row in lake.table("interactions")]
+    assert len(ids) == len(set(ids))
+
+
+# -- runs, ledger, rejects ------------------------------------------------------------------------
+
+
+def test_each_run_window_and_source_is_one_row(lake: Lake) -> None:
+    attempt = lake.run([observation()], contacts=["c1", "c2"], states={("c2", MAIN): "failed",
+                       ("c2", ARCHIVE): "failed"}, rejects=[reject()])  # fmt: skip
+    lake.load()
+    rows = lake.table("runs")
+    assert [(row["run_id"], row["source"], row["planned"], row["answered"], row["failed"])
+            for row in rows] == [(attempt.run_id, "archive", 2, 1, 1),
+                                 (attempt.run_id, "main", 2, 1, 1)]  # fmt: skip
+    assert all(row["window_end"] == MAY.end for row in rows)
+
+
+def requests_after(lake: Lake, days: float) -> set[tuple[str, str, str]]:
+    """What the ledger still holds so long after the first run, when another run is loaded."""
+    moment = NOON + timedelta(minutes=1, days=days)
+    lake.run([], run=1, contacts=["later"], window=Window(date(2024, 5, 30), date(2024, 5, 31)))
+    warehouse.load(lake.layout, moment)
+    rows = lake.table("requests")
+    return {(row["contact_id"], row["source"], row["state"]) for row in rows
+            if row["contact_id"] != "later"}  # fmt: skip
+
+
+STATES = {("c1", MAIN): "answered", ("c1", ARCHIVE): "unavailable", ("c2", MAIN): "gone",
+          ("c2", ARCHIVE): "gone", ("c3", MAIN): "failed", ("c3", ARCHIVE): "failed"}  # fmt: skip
+
+
+def test_the_ledger_keeps_thirty_days(lake: Lake) -> None:
+    lake.run([], contacts=["c1", "c2", "c3"], states=STATES)
+    lake.load()
+    assert len(requests_after(lake, 29.99)) == 6
+
+
+def test_after_thirty_days_only_failures_are_kept(lake: Lake) -> None:
+    lake.run([], contacts=["c1", "c2", "c3"], states=STATES)
+    lake.load()
+    assert requests_after(lake, 30.01) == {("c3", "main", "failed"), ("c3", "archive", "failed")}
+
+
+def test_a_failure_is_kept_until_a_later_answer_covers_its_days(lake: Lake) -> None:
+    lake.run([], contacts=["c3"], states=STATES)
+    lake.load()
+    half = Window(MAY.start, MAY.start + timedelta(days=15))
+    lake.run([], run=2, contacts=["c3"], window=half)
+    lake.load(2)
+    failures = {("c3", "main", "failed"), ("c3", "archive", "failed")}
+    assert failures <= requests_after(lake, 40)
+    other = Window(MAY.start + timedelta(days=15), MAY.end)
+    lake.run([], run=3, contacts=["c3"], window=other, states={("c3", ARCHIVE): "gone"})
+    warehouse.load(lake.layout, NOON + timedelta(days=50))
+    assert ("c3", "archive", "failed") in {
+        (row["contact_id"], row["source"], row["state"]) for row in lake.table("requests")
+    }
+    assert ("c3", "main", "failed") not in {
+        (row["contact_id"], row["source"], row["state"]) for row in lake.table("requests")
+    }
+
+
+def test_an_answer_before_the_failure_does_not_make_up_for_it(lake: Lake) -> None:
+    lake.run([], run=0, contacts=["c3"])
+    lake.run([], run=1, contacts=["c3"], states=STATES)
+    lake.load(1)
+    warehouse.load(lake.layout, NOON + timedelta(days=1))
+    lake.run([], run=2, contacts=["later"])
+    warehouse.load(lake.layout, NOON + timedelta(days=60))
+    assert ("c3", "failed") in {(row["contact_id"], row["state"]) for row in lake.table("requests")}
+
+
+def test_runs_are_kept_for_ever(lake: Lake) -> None:
+    lake.run([])
+    lake.load()
+    requests_after(lake, 4000)
+    assert len({row["run_id"] for row in lake.table("runs")}) == 2
+
+
+def test_a_record_set_aside_again_and_again_is_one_row(lake: Lake) -> None:
+    for run in range(3):
+        lake.run([], run=run, rejects=[reject(seen_at=run_moment(run))])
+        lake.load(run)
+    (row,) = lake.table("rejects")
+    assert (row["payload"], row["seen_at"], row["resolved_at"]) == ("null", NOON, None)
+
+
+def test_a_record_that_landed_later_is_resolved(lake: Lake) -> None:
+    lake.run([], rejects=[reject('{"id":"a","startDate":""}', reason="start_unreadable")])
+    lake.load()
+    lake.run([observation("a", run=1)], run=1)
+    lake.load(1)
+    (row,) = lake.table("rejects")
+    assert row["resolved_at"] is not None
+
+
+# -- contacts -------------------------------------------------------------------------------------
+
+
+def listed(lake: Lake, contacts: list[Contact], run: int = 0) -> None:
+    spool = contact_list.ContactSpool(lake.layout)
+    spool.add_pass([contacts])
+    spool.keep(run_moment(run))
+    spool.close()
+
+
+def test_contacts_are_loaded_with_their_attributes(lake: Lake) -> None:
+    listed(lake, [Contact("c1", {"name": "ß", "phones": [1, None]}), Contact("c2")])
+    lake.load()
+    rows = lake.table("contacts")
+    assert [(row["contact_id"], row["attributes"]) for row in rows] == [
+        ("c1", '{"name": "ß", "phones": [1, null]}'),
+        ("c2", None),
+    ]
+
+
+def test_an_attribute_that_is_no_number_does_not_stop_all_loads(lake: Lake) -> None:
+    listed(lake, [Contact("c1", {"score": float("nan")}), Contact("c2")])
+    assert lake.load().contacts == 2
+
+
+# -- one writer -----------------------------------------------------------------------------------
+
+
+def test_a_load_waits_for_no_longer_than_its_deadline(lake: Lake) -> None:
+    lake.load()
+    with (
+        warehouse.writing(lake.layout, "modelling", 0),
+        pytest.raises(StorageError, match="modelling"),
+        warehouse.writing(lake.layout, "loading", 0),
+    ):
+        pass
+
+
+def test_a_day_file_that_changes_is_known_by_size_or_time(lake: Lake) -> None:
+    lake.run([observation("a")])
+    lake.load()
+    path = lake.layout.day(D1)
+    os.utime(path, ns=(1, 1))
+    assert lake.load().day_files == 1
+    assert lake.load().day_files == 0
+
+
+def test_source_names_are_what_the_ledger_says(lake: Lake) -> None:
+    lake.run([], sources=(Source.MAIN,))
+    lake.load()
+    assert {row["source"] for row in lake.table("requests")} == {"main"}
