@@ -56,6 +56,7 @@ _TYPE_NAMES = {
     list: "array",
 }
 _ZONE_SAMPLE = 256
+_ATTRIBUTES = [name for name, _ in INTERACTION_COLUMNS].index("attributes")
 
 
 class Observations:
@@ -74,7 +75,7 @@ class Observations:
         rows = len(self)
         arrays |= {
             "run_at": pa.repeat(pa.scalar(run_at, MOMENT), rows),
-            "asked": pa.repeat(pa.scalar(_json(asked)), rows),
+            "asked": self._spoken_of(asked),
             "is_own": pc.fill_null(
                 pc.equal(arrays["contact_id"], arrays["requested_contact_id"]), False
             ),
@@ -85,6 +86,20 @@ class Observations:
             "contact_seen_at": arrays["observed_at"],
         }
         return pa.table([arrays[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
+
+    def _spoken_of(self, asked: tuple[str, ...]) -> pa.Array:
+        """The names that each answer speaks of: those asked for, and those sent unasked. Only
+        these are replaced by it."""
+        usual, known = _json(asked), set(asked)
+        return pa.array(
+            [
+                usual
+                if known.issuperset(names)
+                else _json(sorted(known.union(names)))
+                for names in ([item["name"] for item in row[_ATTRIBUTES]] for row in self.rows)
+            ],
+            pa.string(),
+        )
 
     def reject_table(self) -> pa.Table:
         columns = [(column.name, column.type) for column in REJECTS]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +20,9 @@ from history_pipeline.storage import database, files
 from history_pipeline.storage.database import paths, quote
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import CONTACTS
+
+_LISTED_AT = b"listed_at"
+"""When the newest list was read: an empty one leaves no row that could tell."""
 
 _SPOOLED = pa.schema([("contact_id", pa.string()), ("attributes", pa.string())])
 
@@ -108,7 +111,10 @@ class ContactSpool:
                 """,
                 params={"now": now},
             ).to_arrow_table()
-        files.replace_table(merged.cast(CONTACTS), known)
+        moment = now.astimezone(UTC).isoformat().encode()
+        files.replace_table(
+            merged.cast(CONTACTS).replace_schema_metadata({_LISTED_AT: moment}), known
+        )
         listed = pa.compute.sum(
             pa.compute.equal(merged["last_seen_at"], pa.scalar(now, CONTACTS[3].type))
         ).as_py()
@@ -123,7 +129,8 @@ def current_ids(layout: Layout) -> pa.Array:
     if not layout.contacts.exists():
         return pa.array([], pa.string())
     table = pq.read_table(layout.contacts, columns=["contact_id", "last_seen_at"])
-    newest = pa.compute.max(table["last_seen_at"])
+    told = (pq.read_schema(layout.contacts).metadata or {})[_LISTED_AT].decode()
+    newest = pa.scalar(datetime.fromisoformat(told), CONTACTS.field("last_seen_at").type)
     listed = table.filter(pa.compute.equal(table["last_seen_at"], newest))
     return listed["contact_id"].combine_chunks()
 
@@ -131,7 +138,13 @@ def current_ids(layout: Layout) -> pa.Array:
 def _canonical(attributes: dict[str, object]) -> str | None:
     if not attributes:
         return None
-    return json.dumps(attributes, sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps(attributes, sort_keys=True, ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # half a surrogate pair cannot be stored as text; escaped, it can
+        return json.dumps(attributes, sort_keys=True, default=str)
+    return text
 
 
 def add_discovered(layout: Layout, contact_ids: set[str], now: datetime) -> Listed:

@@ -86,7 +86,10 @@ _MERGED = """
         select *,
             span_start is distinct from lag(span_end) over neighbours
                 or said.state <> lag(said.state) over neighbours
-                or said.is_whole <> lag(said.is_whole) over neighbours as begins
+                or said.is_whole <> lag(said.is_whole) over neighbours
+                -- what a newer outcome may replace keeps its own moment
+                or (said.state in ('gone', 'failed')
+                    and said.finished_at <> lag(said.finished_at) over neighbours) as begins
         from best
         window neighbours as (partition by contact_id, source order by span_start)
     ),

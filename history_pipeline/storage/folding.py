@@ -40,7 +40,8 @@ RANK = """
     is_own desc,
     observed_at desc,
     requested_contact_id asc,
-    started_at_text asc
+    started_at_text, ended_at_text, state, media_type, type_id, subject, uri,
+    owner_id, owner_user_name, owner_first_name, owner_last_name, extra, attributes::varchar
 """
 
 

@@ -31,6 +31,8 @@ def open_data_dir(root: Path, *, server: str, zone: str) -> Layout:
             files.replace_json({"server": server, "zone": zone, "format": LAKE_FORMAT},
                                layout.identity)
             return layout
+        if not isinstance(known, dict):
+            raise StorageError(f"{layout.identity.name} is damaged")
     except StorageError as exc:
         raise ConfigurationError(
             f"HISTORY_DATA_DIR cannot be used: {exc}; give a directory that this user may write"

@@ -214,7 +214,8 @@ def _write_attributes(connection: duckdb.DuckDBPyConnection) -> None:
             select interaction_id, name,
                 arg_max(
                     {'value': value, 'value_type': value_type, 'is_present': is_present},
-                    {'standing': standing, 'is_present': is_present}
+                    {'standing': standing, 'is_present': is_present, 'value': value,
+                     'value_type': value_type}
                 ) as said
             from said group by all
         )

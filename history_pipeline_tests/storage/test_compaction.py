@@ -156,7 +156,8 @@ def test_answers_that_asked_for_different_names_stand_side_by_side(lake: Lake) -
 
 
 def test_an_attribute_that_was_not_asked_for_is_not_replaced_by_its_absence(lake: Lake) -> None:
-    lake.run([observation("a", attributes={"unasked": "1"})], run=0)
+    # who flattens says that an answer speaks of what it was sent unasked
+    lake.run([observation("a", attributes={"unasked": "1"}, asked=("unasked",))], run=0)
     lake.run([observation("a", run=1)], run=1)
     lake.load(run=1)
     assert lake.attributes("a") == {"unasked": "1"}
