@@ -101,12 +101,12 @@ class Settings(BaseSettings):
     media_type: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
         "HISTORY_MEDIA_TYPE", None
     )
-    custom_attributes: Annotated[
-        tuple[str, ...] | None, NoDecode, BeforeValidator(_from_json)
-    ] = _env("HISTORY_CUSTOM_ATTRIBUTES", None)
-    search_attributes: Annotated[
-        dict[str, str] | None, NoDecode, BeforeValidator(_from_json)
-    ] = _env("HISTORY_SEARCH_ATTRIBUTES", None)
+    custom_attributes: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_from_json)] = (
+        _env("HISTORY_CUSTOM_ATTRIBUTES", None)
+    )
+    search_attributes: Annotated[dict[str, str] | None, NoDecode, BeforeValidator(_from_json)] = (
+        _env("HISTORY_SEARCH_ATTRIBUTES", None)
+    )
     window_days: int = _env("HISTORY_WINDOW_DAYS", 31, ge=1, le=366)
     overlap_days: int = _env("HISTORY_OVERLAP_DAYS", 1, ge=0, le=31)
     lookback_days: int = _env("HISTORY_LOOKBACK_DAYS", 7, ge=1, le=31)

@@ -35,9 +35,7 @@ def run_backfill(from_day: date, to_day: date, console: Console | None = None) -
     console = console or own_console()
     settings = settings_module.load()
     days = check_days(settings, from_day, to_day, datetime.now(UTC))
-    layout = identity.open_data_dir(
-        settings.data_dir, server=settings.url, zone=settings.timezone
-    )
+    layout = identity.open_data_dir(settings.data_dir, server=settings.url, zone=settings.timezone)
     publishing.check_target(layout)
     preflight(settings)
     attempt = _backfill(settings, layout, days, console)

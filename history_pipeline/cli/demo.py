@@ -28,7 +28,7 @@ PORT = int(os.environ.get("HISTORY_DEMO_PORT", "18190"))
 CONTACTS = 2_000
 FIRST_DAY, DAYS = date(2026, 10, 1), 30
 ZONE = "Europe/Berlin"
-USERNAME, PASSWORD = "demo", "demo"  # noqa: S105 - of a server that lives as long as the demo
+USERNAME, PASSWORD = "demo", "demo"
 START_DEADLINE = 30.0
 
 _WORLD = (

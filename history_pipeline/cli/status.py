@@ -14,9 +14,7 @@ from history_pipeline.storage import completeness, identity
 def run_status() -> int:
     """Prints spans of days that stand alike, by source."""
     settings = settings_module.load()
-    layout = identity.open_data_dir(
-        settings.data_dir, server=settings.url, zone=settings.timezone
-    )
+    layout = identity.open_data_dir(settings.data_dir, server=settings.url, zone=settings.timezone)
     if not layout.published.exists():
         raise ConfigurationError(
             f"nothing is published in {layout.root} yet; run `history-pipeline backfill` first"

@@ -77,9 +77,7 @@ class FileContacts:
 
     def _contact(self, row: int, fields: Any) -> Contact:
         if not isinstance(fields, dict) or _ID not in fields:
-            raise ConfigurationError(
-                f"HISTORY_CONTACTS: row {row} of {self._path} has no `{_ID}`"
-            )
+            raise ConfigurationError(f"HISTORY_CONTACTS: row {row} of {self._path} has no `{_ID}`")
         contact_id = fields.pop(_ID)
         if not isinstance(contact_id, str | int) or not str(contact_id).strip():
             raise ConfigurationError(

@@ -27,18 +27,20 @@ class Range(dg.Config):
     kinds={"python", "parquet"},
     check_specs=[
         dg.AssetCheckSpec(
-            "every_request_answered", asset="interactions",
+            "every_request_answered",
+            asset="interactions",
             description="Each planned request was answered, or its contact is gone.",
         ),
         dg.AssetCheckSpec(
-            "sources_available", asset="interactions",
+            "sources_available",
+            asset="interactions",
             description="The server offers every source that is configured.",
         ),
     ],
 )
 def interactions(
     context: dg.AssetExecutionContext, config: Range, pipeline: dg.ResourceParam[Pipeline]
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
     """Answers of RetrieveContactHistory, flattened; one row per interaction and day file."""
     window = partitions.window_of(context.partition_key_range)
     extraction = run(

@@ -7,9 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from history_pipeline.defs import home, partitions
+from history_pipeline.defs import home, loading, partitions
 from history_pipeline.defs.models import model_keys
-from history_pipeline.definitions import defs
 from history_pipeline.history.extraction import Progress
 from history_pipeline.model import Window
 
@@ -23,6 +22,7 @@ class Launcher:
     """Runs assets of the `daily` job; a step's own error is raised as it is."""
 
     def __init__(self, progress: Progress) -> None:
+        defs = loading.load()
         resources = defs.resources or {}
         resources["pipeline"].progress = progress
         self._instance = dg.DagsterInstance.get()

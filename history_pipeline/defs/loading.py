@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import dagster as dg
 
 from history_pipeline.defs.contacts import contacts
@@ -13,6 +15,7 @@ from history_pipeline.defs.schedules import daily_backfill, everything
 from history_pipeline.defs.warehouse import warehouse
 
 
+@functools.cache
 def load() -> dg.Definitions:
     """The definitions. They load without a usable configuration; runs need one."""
     return dg.Definitions(

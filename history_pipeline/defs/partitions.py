@@ -36,9 +36,7 @@ def _environment_window_days() -> int:
     return int(text) if text.isdigit() and int(text) > 0 else DEFAULT_WINDOW_DAYS
 
 
-days = dg.DailyPartitionsDefinition(
-    start_date=_environment_start(), timezone=_environment_zone()
-)
+days = dg.DailyPartitionsDefinition(start_date=_environment_start(), timezone=_environment_zone())
 
 policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=_environment_window_days())
 """A run asks for all of its days at once: a year costs 12 requests a contact and source."""
@@ -46,9 +44,7 @@ policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=_environment_window_
 
 def window_of(keys: dg.PartitionKeyRange) -> Window:
     """The days from the first key to the last, both included."""
-    return Window(
-        date.fromisoformat(keys.start), date.fromisoformat(keys.end) + timedelta(days=1)
-    )
+    return Window(date.fromisoformat(keys.start), date.fromisoformat(keys.end) + timedelta(days=1))
 
 
 def range_tags(window: Window) -> dict[str, str]:

@@ -8,7 +8,7 @@ from history_pipeline.storage import publishing
 
 
 @dg.asset(deps=model_keys, group_name="publication", kinds={"duckdb"})
-def published(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:
+def published(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
     """`history.duckdb`, replaced atomically: open readers keep what they have."""
     done = publishing.publish(pipeline.layout)
     return dg.MaterializeResult(

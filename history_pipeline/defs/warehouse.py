@@ -5,8 +5,8 @@ import dagster as dg
 from history_pipeline.defs.interactions import interactions
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.extraction import utc_now
-from history_pipeline.storage import warehouse_checks
 from history_pipeline.storage import warehouse as loading
+from history_pipeline.storage import warehouse_checks
 
 
 @dg.asset(
@@ -15,20 +15,23 @@ from history_pipeline.storage import warehouse as loading
     kinds={"duckdb"},
     check_specs=[
         dg.AssetCheckSpec(
-            "no_duplicate_ids", asset="warehouse",
+            "no_duplicate_ids",
+            asset="warehouse",
             description="raw_gws.interactions holds one row per interaction id.",
         ),
         dg.AssetCheckSpec(
-            "rejects", asset="warehouse",
+            "rejects",
+            asset="warehouse",
             description="No record is set aside.",
         ),
         dg.AssetCheckSpec(
-            "freshness", asset="warehouse",
+            "freshness",
+            asset="warehouse",
             description="No day is missing between the first one asked and yesterday.",
         ),
     ],
 )
-def warehouse(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:
+def warehouse(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
     """DuckDB tables in `raw_gws`: whatever the lake has and the warehouse had not."""
     loaded = loading.load(pipeline.layout, utc_now())
     facts = warehouse_checks.inspect(pipeline.layout, pipeline.settings.zone, utc_now())

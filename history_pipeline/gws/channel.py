@@ -302,9 +302,7 @@ class Channel:
         if reply.status == 200 and reply.body.lstrip().startswith(b"["):
             return messages.decode(reply.body)
         if reply.status == 404 and not self.tally.handshakes:
-            raise NotAServer(
-                f"{self._path} is not there (HTTP 404); check GWS_NOTIFICATIONS_PATH"
-            )
+            raise NotAServer(f"{self._path} is not there (HTTP 404); check GWS_NOTIFICATIONS_PATH")
         try:
             wire.read_envelope(reply)
         except (Interrupted, AttemptSpent):

@@ -102,11 +102,11 @@ def basic_header(settings: Settings) -> str:
     text = f"{settings.username}:{settings.secret}"
     try:
         credentials = text.encode(settings.basic_encoding)
-    except UnicodeEncodeError as exc:
+    except UnicodeEncodeError:
         raise ConfigurationError(
             f"GWS_USERNAME or GWS_PASSWORD cannot be written in {settings.basic_encoding}; set "
             "GWS_BASIC_ENCODING=utf-8"
-        ) from exc
+        ) from None  # the cause holds the whole text
     return "Basic " + b64encode(credentials).decode("ascii")
 
 

@@ -169,8 +169,8 @@ def read_envelope(reply: Reply) -> _Envelope:
         raise SessionLost(f"HTTP {reply.status}: redirected, as to a login page")
     envelope = _parse(reply)
     code = envelope.status_code if envelope else None
-    if code not in (None, 0):
-        raise _refusal(int(code), reply.status)
+    if code is not None and code != 0:
+        raise _refusal(code, reply.status)
     if reply.status == 404:
         raise ContactUnknown("HTTP 404")
     if reply.status >= 500:
@@ -248,7 +248,7 @@ def _records(message: _Data) -> list[msgspec.Raw]:
     payload = message.interaction if _is_null(message.interactions) else message.interactions
     if _is_null(payload):
         return []
-    if memoryview(payload)[:1] == b"[":
+    if bytes(memoryview(payload)[:1]) == b"[":
         return _raw_list.decode(payload)
     # one record where a list should be: it is read, or set aside, like any other
     return [payload]
@@ -275,7 +275,7 @@ def _read_leniently(data: msgspec.Raw) -> Notification | None:
 
 
 def _is_null(value: msgspec.Raw) -> bool:
-    return memoryview(value)[:4] == b"null"
+    return bytes(memoryview(value)[:4]) == b"null"
 
 
 def answer_failed() -> AnswerFailed:

@@ -19,8 +19,6 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception_type,
-    stop_after_attempt,
-    stop_any,
 )
 
 from history_pipeline.errors import (
@@ -221,8 +219,8 @@ class Collector:
     async def _ask(self, inquiry: Inquiry, request: HistoryRequest, spent: _Spent) -> Answer:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(AttemptSpent),
-            stop=stop_any(
-                stop_after_attempt(self._task.max_attempts), lambda _: self._condemned(request)
+            stop=lambda state: (
+                state.attempt_number >= self._task.max_attempts or self._condemned(request)
             ),
             wait=_pause,
             sleep=asyncio.sleep,
@@ -264,9 +262,7 @@ class Collector:
         rejects: int = 0,
         error: str | None = None,
     ) -> Outcome:
-        return Outcome(
-            request, state, self._now(), interactions, rejects, attempts, seconds, error
-        )
+        return Outcome(request, state, self._now(), interactions, rejects, attempts, seconds, error)
 
     def _put_down(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:

@@ -102,7 +102,10 @@ async def open_attempt(
         contact_list.add_discovered(layout, discovered.contact_ids, now())
         for cut in discovered.cut:
             log.warning(
-                "activity of %s (%s, %s) is listed in part only", cut.day, cut.source, cut.media_type
+                "activity of %s (%s, %s) is listed in part only",
+                cut.day,
+                cut.source,
+                cut.media_type,
             )
         return attempts.start(
             layout,
@@ -195,9 +198,7 @@ async def _extract_windows(
 
 def _taught_by(settled: pa.Table) -> Verdicts:
     """What an earlier, killed try at this window has already found out."""
-    rows = Counter(
-        zip(settled["source"].to_pylist(), settled["state"].to_pylist(), strict=True)
-    )
+    rows = Counter(zip(settled["source"].to_pylist(), settled["state"].to_pylist(), strict=True))
     answered, archive = RequestState.ANSWERED.value, Source.ARCHIVE.value
     return Verdicts(
         answered_before=any(state == answered for _, state in rows),

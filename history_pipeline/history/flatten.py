@@ -93,9 +93,7 @@ class Observations:
         usual, known = _json(asked), set(asked)
         return pa.array(
             [
-                usual
-                if known.issuperset(names)
-                else _json(sorted(known.union(names)))
+                usual if known.issuperset(names) else _json(sorted(known.union(names)))
                 for names in ([item["name"] for item in row[_ATTRIBUTES]] for row in self.rows)
             ],
             pa.string(),
@@ -112,8 +110,7 @@ def _transpose(
 ) -> dict[str, pa.Array]:
     values: Any = zip(*rows, strict=True) if rows else [[] for _ in columns]
     return {
-        name: pa.array(column, kind)
-        for (name, kind), column in zip(columns, values, strict=True)
+        name: pa.array(column, kind) for (name, kind), column in zip(columns, values, strict=True)
     }
 
 

@@ -94,7 +94,7 @@ class Recorder:
         if into is not self._filling.observations:
             self._filling.observations.rows.extend(into.rows)
             self._filling.observations.rejects.extend(into.rejects)
-        self._filling.received += sum(map(len, map(memoryview, records)))
+        self._filling.received += sum(len(memoryview(record)) for record in records)
         return landed, rejected
 
     def settle(self, outcome: Outcome) -> None:

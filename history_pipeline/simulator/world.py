@@ -83,7 +83,7 @@ class World:
         "zone",
     )
 
-    def __init__(  # noqa: PLR0913 - each has a default and is named by the caller
+    def __init__(
         self,
         *,
         seed: int = 1,

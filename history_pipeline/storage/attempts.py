@@ -66,9 +66,7 @@ def fingerprint(settings: Settings) -> str:
         "window": settings.window_days,
         "overlap": settings.overlap_days,
     }
-    return hashlib.blake2b(
-        json.dumps(facts, sort_keys=True).encode(), digest_size=16
-    ).hexdigest()
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def resumable(
@@ -109,12 +107,8 @@ def start(
     files.make_directory(directory)
     unique = pa.array(contact_ids, pa.string()).unique()
     ordered = unique.take(pa.compute.sort_indices(unique))
-    files.replace_table(
-        pa.table([ordered], schema=FROZEN_CONTACTS), directory / "contacts.parquet"
-    )
-    attempt = Attempt(
-        run_id, days, print_, now, len(ordered), is_discovery_complete, directory
-    )
+    files.replace_table(pa.table([ordered], schema=FROZEN_CONTACTS), directory / "contacts.parquet")
+    attempt = Attempt(run_id, days, print_, now, len(ordered), is_discovery_complete, directory)
     _write(attempt)
     return attempt
 

@@ -126,9 +126,7 @@ def _account(
     return accounts
 
 
-def _write_days(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, written: list[Path]
-) -> None:
+def _write_days(connection: duckdb.DuckDBPyConnection, layout: Layout, written: list[Path]) -> None:
     fresh = [part / parts.OBSERVATIONS_FILE for part in written]
     fresh = [path for path in fresh if path.exists()]
     if not fresh:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import duckdb
 
 
-def merge(
-    connection: duckdb.DuckDBPyConnection, *, start: str, end: str, is_whole: bool
-) -> None:
+def merge(connection: duckdb.DuckDBPyConnection, *, start: str, end: str, is_whole: bool) -> None:
     """Merges the outcomes in the temporary table `requests`, all of one window (ISO days,
     `end` excluded), into raw_gws.coverage."""
     connection.execute(

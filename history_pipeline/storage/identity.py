@@ -28,8 +28,9 @@ def open_data_dir(root: Path, *, server: str, zone: str) -> Layout:
             raise StorageError("no permission to write")
         known = files.read_json(layout.identity)
         if known is None:
-            files.replace_json({"server": server, "zone": zone, "format": LAKE_FORMAT},
-                               layout.identity)
+            files.replace_json(
+                {"server": server, "zone": zone, "format": LAKE_FORMAT}, layout.identity
+            )
             return layout
         if not isinstance(known, dict):
             raise StorageError(f"{layout.identity.name} is damaged")

@@ -5,7 +5,6 @@ An open reader keeps the file that it opened; whoever opens anew gets the new on
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +64,7 @@ def publish(layout: Layout) -> Published:
             )
         with files.storing(fresh):
             shutil.copyfile(layout.warehouse, fresh)
-            os.chmod(fresh, 0o600)
+            fresh.chmod(0o600)
             files.sync_file(fresh)
         files.replace(fresh, layout.published)
     return Published(layout.published, layout.published.stat().st_size, int(row[2]))

@@ -6,7 +6,6 @@ so a file is known by path, size and time of change; ledgers never change once t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,8 +106,9 @@ def _news(
 
     def fresh(found: Iterator[Path]) -> list[_LakeFile]:
         candidates = (_stat(layout, path) for path in sorted(found))
-        return [file for file in candidates if known.get(file.relative) != (
-            file.size, file.modified_ns)]
+        return [
+            file for file in candidates if known.get(file.relative) != (file.size, file.modified_ns)
+        ]
 
     return (
         fresh(layout.days.glob("*/[0-9]*.parquet")),
@@ -119,10 +119,8 @@ def _news(
 
 def _stat(layout: Layout, path: Path) -> _LakeFile:
     # a directory's own size and time change with the file system; its marker's do not
-    facts = os.stat(path / "run.json" if path.is_dir() else path)
-    return _LakeFile(
-        path, str(path.relative_to(layout.lake)), facts.st_size, facts.st_mtime_ns
-    )
+    facts = (path / "run.json" if path.is_dir() else path).stat()
+    return _LakeFile(path, str(path.relative_to(layout.lake)), facts.st_size, facts.st_mtime_ns)
 
 
 def _load_days(
@@ -163,7 +161,7 @@ def _load_days(
 def _days_of_moved(
     connection: duckdb.DuckDBPyConnection, layout: Layout, incoming: set[Path]
 ) -> list[Path]:
-    """Notes which incoming interactions were seen on several days; returns the other days' files."""
+    """Notes which incoming interactions were seen on several days; returns the others' files."""
     connection.execute("""
         create or replace temp table sighted_days as
         select distinct interaction_id, window_date from incoming
@@ -243,17 +241,40 @@ def _load_window(connection: duckdb.DuckDBPyConnection, directory: Path) -> None
         facts,
     )
     for account in run["accounts"]:
-        counts = [account[name] for name in (
-            "planned", "answered", "unavailable", "gone", "failed", "interactions", "rejects")]
+        counts = [
+            account[name]
+            for name in (
+                "planned",
+                "answered",
+                "unavailable",
+                "gone",
+                "failed",
+                "interactions",
+                "rejects",
+            )
+        ]
         connection.execute(
             f"insert into raw_gws.runs values ({', '.join('?' * 14)})",
-            [*facts, account["source"], *counts, run["fingerprint"], run["started_at"],
-             run["finished_at"]],
+            [
+                *facts,
+                account["source"],
+                *counts,
+                run["fingerprint"],
+                run["started_at"],
+                run["finished_at"],
+            ],
         )
     connection.execute(
         f"insert into raw_gws.run_scopes values ({', '.join('?' * 9)})",
-        [*facts, scope["contact_source"], scope["is_whole"], run["is_discovery_complete"],
-         scope["custom_attributes"], scope["server_timezone"], run["started_at"]],
+        [
+            *facts,
+            scope["contact_source"],
+            scope["is_whole"],
+            run["is_discovery_complete"],
+            scope["custom_attributes"],
+            scope["server_timezone"],
+            run["started_at"],
+        ],
     )
     _load_requests(connection, directory, run)
     if (directory / parts.REJECTS_FILE).exists():
@@ -322,9 +343,7 @@ def _prune_ledger(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
     )
 
 
-def _remember(
-    connection: duckdb.DuckDBPyConnection, fresh: list[_LakeFile], now: datetime
-) -> None:
+def _remember(connection: duckdb.DuckDBPyConnection, fresh: list[_LakeFile], now: datetime) -> None:
     connection.execute(
         "delete from raw_gws.loaded_files where path in (select unnest(?))",
         [[file.relative for file in fresh]],
@@ -335,11 +354,9 @@ def _remember(
     )
 
 
-def _count(
-    connection: duckdb.DuckDBPyConnection, day_files: int, windows: int
-) -> Loaded:
+def _count(connection: duckdb.DuckDBPyConnection, day_files: int, windows: int) -> Loaded:
     counts = [
-        _one(connection, f"select count(*) from raw_gws.{table}")  # noqa: S608 - own names
+        _one(connection, f"select count(*) from raw_gws.{table}")
         for table in ("interactions", "interaction_attributes", "rejects", "contacts")
     ]
     return Loaded(day_files, windows, *counts)

@@ -128,7 +128,13 @@ def test_no_two_messages_share_an_id() -> None:
 
 @pytest.mark.parametrize(
     ("ext", "acknowledges"),
-    [({"ack": True}, True), ({"ack": False}, False), ({}, False), (None, False), ({"ack": 1}, False)],
+    [
+        ({"ack": True}, True),
+        ({"ack": False}, False),
+        ({}, False),
+        (None, False),
+        ({"ack": 1}, False),
+    ],
 )
 def test_ack_is_used_if_and_only_if_the_server_echoes_it(ext: Any, acknowledges: bool) -> None:
     session = new()
@@ -239,7 +245,8 @@ def test_success_and_advice_decide_whether_the_session_stands(
 
 
 @pytest.mark.parametrize(
-    ("reconnect", "may_retry"), [("handshake", True), ("none", False), ("retry", True), (None, True)]
+    ("reconnect", "may_retry"),
+    [("handshake", True), ("none", False), ("retry", True), (None, True)],
 )
 def test_only_the_advice_none_forbids_another_handshake(
     reconnect: str | None, may_retry: bool
@@ -301,9 +308,7 @@ def test_a_failed_connect_acknowledges_nothing_new() -> None:
     session = shaken(ext={"ack": True})
     session.connect()
     receive(session, connect_reply(ext={"ack": 3}))
-    receive(
-        session, connect_reply(successful=False, advice={"reconnect": "retry"}, ext={"ack": 9})
-    )
+    receive(session, connect_reply(successful=False, advice={"reconnect": "retry"}, ext={"ack": 9}))
     assert session.connect()["ext"] == {"ack": 3}
 
 

@@ -23,7 +23,7 @@ from history_pipeline.simulator.world import World
 from history_pipeline.storage import identity, warehouse
 from history_pipeline.storage.layout import Layout
 
-USERNAME, PASSWORD = "pipeline", "pâss wörd 密"  # noqa: RUF001
+USERNAME, PASSWORD = "pipeline", "pâss wörd 密"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ def simulator(span: Span, *flags: str, port: int = 0) -> Iterator[str]:
             process.terminate()
 
 
-def environment(url: str, data_dir: Path, zone: str = "Europe/Berlin", **more: str) -> dict[str, str]:
+def environment(
+    url: str, data_dir: Path, zone: str = "Europe/Berlin", **more: str
+) -> dict[str, str]:
     """What an operator would set, with a pace for tests."""
     return {
         "GWS_URL": url,

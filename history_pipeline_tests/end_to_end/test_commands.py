@@ -204,8 +204,6 @@ def test_ids_that_are_no_customers_end_the_run_with_status_3(
 ) -> None:
     ids = "\n".join(f"{n:032x}" for n in range(40))
     (tmp_path / "agents.csv").write_text(f"contact_id\n{ids}\n")
-    done = command(
-        {**told, "HISTORY_CONTACTS": "file:agents.csv"}, "backfill", *DAYS, cwd=tmp_path
-    )
+    done = command({**told, "HISTORY_CONTACTS": "file:agents.csv"}, "backfill", *DAYS, cwd=tmp_path)
     assert done.returncode == 3
     assert "customers' ids" in done.stderr

@@ -47,9 +47,7 @@ WORLDS = {
 def test_the_warehouse_equals_the_world(span: Span, flags: list[str], tmp_path: Path) -> None:
     with simulator(span, *flags) as url:
         settings = settings_of(
-            environment(
-                url, tmp_path, span.zone, HISTORY_CUSTOM_ATTRIBUTES=json.dumps(ASKED)
-            )
+            environment(url, tmp_path, span.zone, HISTORY_CUSTOM_ATTRIBUTES=json.dumps(ASKED))
         )
         extraction = run_days(settings, Window(span.start, span.end))
     assert extraction.account.states.keys() == {RequestState.ANSWERED}
@@ -109,9 +107,7 @@ def compare(layout: Layout, span: Span, start: date, end: date) -> None:
         named[row["name"]] = (row["value"], row["value_type"])
     for interaction_id, found in copies.items():
         check_row(held[interaction_id], oracle.row(found, zone))
-        assert values(attributes.pop(interaction_id, {})) == values(
-            oracle.attributes(found, ASKED)
-        )
+        assert values(attributes.pop(interaction_id, {})) == values(oracle.attributes(found, ASKED))
     assert not attributes
     rejected = fetch(layout, "select sum(rejects) from raw_gws.requests")[0][0]
     assert rejected >= oracle.unreadable(world, start, end, zone)

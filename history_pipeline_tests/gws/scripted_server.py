@@ -108,7 +108,10 @@ class ScriptedServer:
         self._queue.append(
             {
                 "channel": CHANNEL,
-                "data": {"referenceId": reference_id, "messageType": "GetInteractionsHistoryMessage"}
+                "data": {
+                    "referenceId": reference_id,
+                    "messageType": "GetInteractionsHistoryMessage",
+                }
                 | fields,
             }
         )
@@ -151,7 +154,9 @@ class ScriptedServer:
         """What a server in good health does."""
         match call.kind:
             case "me":
-                headers = {"x_csrf_header": "X-Csrf", "x_csrf_token": self.csrf} if self.csrf else {}
+                headers = (
+                    {"x_csrf_header": "X-Csrf", "x_csrf_token": self.csrf} if self.csrf else {}
+                )
                 return json_reply({"statusCode": 0, "user": {}}, **headers)
             case "handshake":
                 return self._handshake(call)

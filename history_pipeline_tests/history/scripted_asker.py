@@ -75,5 +75,5 @@ class ScriptedAsker:
             self.answered.append(Asked(loop.time(), contact_id, source))
             return raw(*turn)
 
-    def keys(self) -> list[Key]:
+    def questions(self) -> list[Key]:
         return [(call.contact_id, call.source) for call in self.asked]

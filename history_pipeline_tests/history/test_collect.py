@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -197,7 +199,7 @@ def test_records_are_counted_as_they_landed(run: Run) -> None:
 def test_every_question_is_forgotten_once_it_has_ended(run: Run) -> None:
     run.asker.turns["c0001", MAIN] = [DeadlineExceeded("")] * 3
     run.collect(contacts(3))
-    assert run.asker.forgotten == len(set(run.asker.keys()))
+    assert run.asker.forgotten == len(set(run.asker.questions()))
 
 
 # -- attempts -------------------------------------------------------------------------------------
@@ -223,7 +225,7 @@ def test_the_last_spent_attempt_is_a_failure_with_its_reason(run: Run, exc: Exce
     row = run.row("c0000")
     assert (row["state"], row["attempts"]) == ("failed", 3)
     assert row["error"]
-    assert run.asker.keys().count(("c0000", MAIN)) == 3
+    assert run.asker.questions().count(("c0000", MAIN)) == 3
     assert run.states()["c0001", MAIN] is ANSWERED
 
 
@@ -231,7 +233,7 @@ def test_the_last_spent_attempt_is_a_failure_with_its_reason(run: Run, exc: Exce
 def test_what_asking_again_cannot_mend_is_asked_once(run: Run, exc: Exception) -> None:
     run.asker.turns["c0001", MAIN] = [exc]
     run.collect(contacts(3))
-    assert run.asker.keys().count(("c0001", MAIN)) == 1
+    assert run.asker.questions().count(("c0001", MAIN)) == 1
     assert run.states()["c0001", MAIN] is (GONE if isinstance(exc, ContactUnknown) else FAILED)
 
 
@@ -275,7 +277,7 @@ def test_an_error_gets_the_server_a_growing_rest_and_a_deadline_none(run: Run) -
     run.asker.turns["c0000", MAIN] = [ServerFault("HTTP 500")] * 4
     run.collect(contacts(1))
     at = [each.at for each in run.asker.asked]
-    gaps = [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(at)]
     assert gaps == sorted(gaps)
     assert gaps[0] > 0.2
     run.asker = ScriptedAsker(turns={("c9", MAIN): [DeadlineExceeded("")]})
@@ -307,7 +309,7 @@ def test_where_main_has_no_answer_archive_is_not_asked_and_fails_too(
 ) -> None:
     run.asker.turns["c0001", MAIN] = [exc] * 3
     run.collect(contacts(3))
-    assert ("c0001", ARCHIVE) not in run.asker.keys()
+    assert ("c0001", ARCHIVE) not in run.asker.questions()
     assert run.states()["c0001", ARCHIVE] is FAILED
     assert run.row("c0001", ARCHIVE)["attempts"] == 0
 
@@ -315,7 +317,7 @@ def test_where_main_has_no_answer_archive_is_not_asked_and_fails_too(
 def test_a_gone_contact_is_gone_in_both_sources(run: Run) -> None:
     run.asker.turns["c0001", MAIN] = [ContactUnknown("HTTP 404")]
     run.collect(contacts(3))
-    assert ("c0001", ARCHIVE) not in run.asker.keys()
+    assert ("c0001", ARCHIVE) not in run.asker.questions()
     assert run.states()["c0001", MAIN] is run.states()["c0001", ARCHIVE] is GONE
 
 
@@ -326,7 +328,7 @@ def test_a_missing_archive_is_told_from_five_contacts_and_asked_no_more(run: Run
     run.asker.usual = usual
     account = run.collect(contacts(200))
     assert account.states == {ANSWERED: 200, UNAVAILABLE: 200}
-    asked = {key for key in run.asker.keys() if key[1] is ARCHIVE}
+    asked = {key for key in run.asker.questions() if key[1] is ARCHIVE}
     assert 5 <= len(asked) < 5 + 2 * run.concurrency
     assert {row["error"] for row in run.ledger() if row["source"] == "archive"} == {
         "source unavailable"
@@ -451,9 +453,7 @@ def test_what_waits_in_memory_is_bounded(run: Run) -> None:
     """Answers that come faster than they can be written wait for room."""
     run.sources = (MAIN,)
     run.asker.latency = 0.0
-    run.asker.usual = lambda contact_id, source: [
-        record(f"{contact_id} {n}") for n in range(SLICE)
-    ]
+    run.asker.usual = lambda contact_id, source: [record(f"{contact_id} {n}") for n in range(SLICE)]
     run.collect(contacts(16))
     sizes = [
         pq.read_metadata(part / parts.OBSERVATIONS_FILE).num_rows
@@ -515,17 +515,15 @@ def test_stopped_at_any_moment_and_resumed_nothing_is_asked_twice_that_is_in_a_p
     for seconds in moments:
         run = Run(home / "parts", stormy(ids))
         before = set(run.states())
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             run.collect(ids, after(seconds, _cancel))
-        except asyncio.CancelledError:
-            pass
-        assert not before & set(run.asker.keys())
+        assert not before & set(run.asker.questions())
         answered = {(each.contact_id, each.source) for each in run.asker.answered}
         assert answered <= set(run.states())
     last = Run(home / "parts", stormy(ids))
     before = set(last.states())
     account = last.collect(ids)
-    assert not before & set(last.asker.keys())
+    assert not before & set(last.asker.questions())
     assert last.states() == expected_states(home, ids)
     assert account.states == Counter(last.states().values())
     assert len(set(last.interactions())) == len(last.interactions())
@@ -552,16 +550,14 @@ def test_killed_at_any_moment_and_resumed_the_result_is_the_same(
 
         run = Run(current, stormy(ids))
         before = set(run.states())
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             run.collect(ids, after(seconds, kill))
-        except asyncio.CancelledError:
-            pass
-        assert not before & set(run.asker.keys())
+        assert not before & set(run.asker.questions())
         current = left_behind
     last = Run(current, stormy(ids))
     before = set(last.states())
     last.collect(ids)
-    assert not before & set(last.asker.keys())
+    assert not before & set(last.asker.questions())
     assert last.states() == expected_states(home, ids)
     assert len(set(last.interactions())) == len(last.interactions())
 
@@ -606,7 +602,7 @@ def test_a_resumed_run_still_does_not_ask_archive_where_main_had_no_answer(
     run.collect(contacts(3))
     again = Run(tmp_path / "parts", verdicts=Verdicts(answered_before=True))
     again.collect(contacts(3))
-    assert sorted(again.asker.keys()) == [("c0000", ARCHIVE), ("c0002", ARCHIVE)]
+    assert sorted(again.asker.questions()) == [("c0000", ARCHIVE), ("c0002", ARCHIVE)]
     assert again.states()["c0001", ARCHIVE] is state
 
 

@@ -12,9 +12,7 @@ from history_pipeline.history.plan import windows
 from history_pipeline.model import Window
 
 
-@given(
-    st.dates(date(1990, 1, 1), date(2090, 1, 1)), st.integers(1, 1500), st.integers(1, 400)
-)
+@given(st.dates(date(1990, 1, 1), date(2090, 1, 1)), st.integers(1, 1500), st.integers(1, 400))
 def test_windows_tile_any_range(start: date, days: int, longest: int) -> None:
     whole = Window(start, start + timedelta(days=days))
     tiles = windows(whole, longest)

@@ -33,7 +33,7 @@ class Leaving:
         path: str,
         headers: Mapping[str, str],
         body: bytes | None,
-        timeout: float,  # noqa: ASYNC109 - the seam's signature
+        timeout: float,
     ) -> Reply:
         async def send() -> Reply:
             return await self._inner.send(method, path, headers, body, timeout)

@@ -55,7 +55,10 @@ def test_what_parts_hold_lies_in_its_days_files(lake: Lake) -> None:
 
 def test_nothing_of_a_row_is_changed_on_its_way(lake: Lake) -> None:
     row = observation(
-        "a", subject="ß \U0001f600 \x00 '", extra='{"x":1}', attributes={"OrderNo": "", "orderno": "2"}
+        "a",
+        subject="ß \U0001f600 \x00 '",
+        extra='{"x":1}',
+        attributes={"OrderNo": "", "orderno": "2"},
     )
     lake.run([row])
     (kept,) = lake.day_rows()

@@ -109,7 +109,9 @@ def test_attributes_are_those_of_the_newest_pass(layout: Layout) -> None:
 
 
 def test_the_same_attributes_are_the_same_text(layout: Layout) -> None:
-    refresh(Lists([Contact("a", {"x": 1, "y": [1]}), Contact("b", {"y": [1], "x": 1})]), layout, NOON)
+    refresh(
+        Lists([Contact("a", {"x": 1, "y": [1]}), Contact("b", {"y": [1], "x": 1})]), layout, NOON
+    )
     first, second = rows(layout).values()
     assert first["attributes"] == second["attributes"]
 
@@ -119,7 +121,7 @@ def test_a_name_that_is_cut_in_half_costs_no_other_contact(layout: Layout) -> No
     assert current(layout) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("attributes", [{"at": datetime(2024, 1, 1)}, {"raw": b"x"}, {"s": {1}}])  # noqa: DTZ001
+@pytest.mark.parametrize("attributes", [{"at": datetime(2024, 1, 1)}, {"raw": b"x"}, {"s": {1}}])
 def test_attributes_that_json_does_not_have_are_kept_as_text(
     layout: Layout, attributes: dict[str, Any]
 ) -> None:

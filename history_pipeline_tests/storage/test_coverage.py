@@ -188,7 +188,9 @@ def test_a_gap_stays_a_gap(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_contacts_and_sources_do_not_mix(connection: duckdb.DuckDBPyConnection) -> None:
-    worked([Window(0, 5, True, 0, {("a", "main"): "answered", ("b", "main"): "failed"})], connection)
+    worked(
+        [Window(0, 5, True, 0, {("a", "main"): "answered", ("b", "main"): "failed"})], connection
+    )
     days = worked([Window(2, 8, True, 1, {("a", "archive"): "failed"})], connection)
     assert days["a", "main", day(3)] == ("answered", True)
     assert days["b", "main", day(3)] == ("failed", True)

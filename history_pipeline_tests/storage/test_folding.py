@@ -205,7 +205,10 @@ def test_folding_is_associative_and_knows_no_order(
     left, right = shuffled[:cut], shuffled[cut:]
     in_steps = folded(
         connection,
-        [*(folded(connection, left) if left else []), *(folded(connection, right) if right else [])],
+        [
+            *(folded(connection, left) if left else []),
+            *(folded(connection, right) if right else []),
+        ],
     )
     assert in_steps == folded(connection, rows)
 
