@@ -9,6 +9,7 @@
     │   └── ServerSilent       unreachable or mute beyond the bound
     ├── StorageError           disk, lock or file; what was answered is kept  (status 4)
     │   ├── LockTimeout        another process holds the lock
+    │   ├── MemoryExhausted    DuckDB's limit does not do; more may
     │   └── ModelError         dbt could not build or test the models
     ├── AttemptSpent           ask again; counts against GWS_MAX_ATTEMPTS
     │   ├── DeadlineExceeded   accepted, but no notification in time
@@ -62,6 +63,10 @@ class StorageError(PipelineError):
 
 class LockTimeout(StorageError):
     """Another process held a lock beyond the deadline."""
+
+
+class MemoryExhausted(StorageError):
+    """DuckDB's memory limit did not do, although it spills."""
 
 
 class ModelError(StorageError):

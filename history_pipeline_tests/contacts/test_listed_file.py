@@ -79,11 +79,6 @@ def test_other_columns_are_attributes_as_text(tmp_path: Path) -> None:
     assert contacts(path) == [Contact("1", {"name": "x\ny", "empty": ""})]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="pyarrow reads blocks, and without newlines_in_values a quoted line break at the edge of "
-    "one ends the row: a good file is refused",
-)
 def test_line_breaks_in_quotes_change_nothing_in_a_large_file(tmp_path: Path) -> None:
     text = "\n".join(["c" * 60] * 6)
     rows = [f'{n:07d},"{text}"' for n in range(9_000)]
@@ -230,9 +225,6 @@ def test_a_mistake_quotes_nothing_of_the_file(tmp_path: Path) -> None:
         assert "words" not in mistake(written(tmp_path, name, content))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a bool is an int in Python: the contact `True` is asked for"
-)
 def test_true_is_no_id(tmp_path: Path) -> None:
     assert mistake(written(tmp_path, "list.jsonl", '{"contact_id":true}\n'))
 

@@ -154,7 +154,7 @@ class ScriptedServer:
         """What a server in good health does."""
         match call.kind:
             case "me":
-                headers = (
+                headers: dict[str, Any] = (
                     {"x_csrf_header": "X-Csrf", "x_csrf_token": self.csrf} if self.csrf else {}
                 )
                 return json_reply({"statusCode": 0, "user": {}}, **headers)

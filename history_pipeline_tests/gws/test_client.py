@@ -11,6 +11,7 @@ import pytest
 
 from history_pipeline.errors import (
     AnswerFailed,
+    AttemptSpent,
     ChannelRefused,
     ContactUnknown,
     DeadlineExceeded,
@@ -76,6 +77,16 @@ async def ask_on(client: GwsClient, question: Inquiry | None = None) -> list[Any
             return await ask(client, question)
         except Interrupted:
             await asyncio.sleep(0.2)
+
+
+async def ask_until_answered(client: GwsClient) -> list[Any]:
+    """Without a bound of attempts."""
+    question = inquiry()
+    while True:
+        try:
+            return await ask_on(client, question)
+        except AttemptSpent:
+            pass
 
 
 async def failure(work: Awaitable[Any]) -> PipelineError:
@@ -872,6 +883,81 @@ def test_questions_repeated_after_a_login_keep_the_pace() -> None:
     talk(server, work, pace=Pace(4))
     times = [call.at for call in server.of("history")]
     assert max(sum(at <= other < at + 1 for other in times) for at in times) <= 4
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="admitted first, they wait for the epoch afterwards: all that piled up go out at once when "
+    "the channel opens again (law 10)",
+)
+def test_questions_that_waited_for_a_channel_keep_the_pace_when_it_opens() -> None:
+    server = ScriptedServer()
+
+    async def work(client: GwsClient, server: ScriptedServer) -> None:
+        server.always["me"] = raising(Unreachable("no connection"))
+        server.forget_client()
+        await asyncio.sleep(1)
+        asking = [asyncio.create_task(ask_on(client, inquiry(str(n)))) for n in range(40)]
+        await asyncio.sleep(20)
+        server.always.clear()
+        await asyncio.gather(*asking)
+
+    talk(server, work, pace=Pace(4))
+    times = [call.at for call in server.of("history")]
+    assert max(sum(at <= other < at + 1 for other in times) for at in times) <= 4
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="the heartbeat sleeps for whatever interval the server names: the session dies meanwhile, "
+    "and every attempt is spent by our own silence (law 9)",
+)
+def test_a_pause_of_a_day_between_connects_ends_the_run() -> None:
+    """The session does not outlive it, and nobody would hear of that."""
+    server = ScriptedServer(latency=10)
+    server.next["connect"].extend(
+        [
+            server.usual,
+            lambda call: json_reply(
+                [
+                    {
+                        "channel": "/meta/connect",
+                        "successful": True,
+                        "advice": {"reconnect": "retry", "interval": 86_400_000},
+                    }
+                ]
+            ),
+        ]
+    )
+
+    async def work(client: GwsClient, server: ScriptedServer) -> PipelineError:
+        exc: PipelineError = EpochLost("")
+        while now() < 3600 and not isinstance(exc, ServerUnusable):
+            exc = await failure(ask(client))
+        return exc
+
+    assert isinstance(talk(server, work), ServerUnusable)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a connect is waited for as long as the server says that it holds one, however long (law 9)",
+)
+def test_a_connection_that_died_in_silence_is_noticed_within_the_patience() -> None:
+    """The server promised to hold each connect for a day; its replies do not come any more."""
+    server = ScriptedServer(latency=1, hold=86_400)
+
+    async def hang(call: Call) -> Reply:
+        await asyncio.sleep(1e6)
+        return Reply(200, {}, b"[]")
+
+    server.next["connect"].extend([server.usual, hang])
+
+    async def work(client: GwsClient, server: ScriptedServer) -> float:
+        await ask_until_answered(client)
+        return now()
+
+    assert talk(server, work) < 600
 
 
 # -- leaving --------------------------------------------------------------------------------------

@@ -39,4 +39,5 @@ SEED = Path(__file__).with_name("retrieve_contact_history.json")
 
 
 def seed_records() -> list[dict[str, Any]]:
-    return json.loads(SEED.read_text())["interactions"]
+    records: list[dict[str, Any]] = json.loads(SEED.read_text())["interactions"]
+    return records

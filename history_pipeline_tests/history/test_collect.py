@@ -378,6 +378,26 @@ def test_some_unknown_contacts_at_the_start_are_gone_once_one_is_known(run: Run)
     assert set(run.states()) == planned(contacts(40))
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="an unknown main can be put down as failed (nobody was answered yet) while its archive "
+    "follows as gone, since the collector hears nothing of the verdict on main",
+)
+def test_a_contact_that_is_unknown_has_one_fate_in_both_sources(run: Run) -> None:
+    """Twenty are unknown before anybody was answered, but one of the first only was slow."""
+    run.concurrency = 2
+    run.asker.turns["c0000", MAIN] = [60.0, ServerFault("HTTP 500"), 1.0]
+    run.max_attempts = 2
+    for contact_id in contacts(26)[1:25]:
+        run.asker.turns[contact_id, MAIN] = [ContactUnknown("HTTP 404")]
+    run.asker.turns["c0001", MAIN] = [RequestRefused("status code 1")]
+    run.collect(contacts(40))
+    found = run.states()
+    for contact_id in contacts(40):
+        assert (found[contact_id, MAIN] is ANSWERED) == (found[contact_id, ARCHIVE] is ANSWERED)
+        assert (found[contact_id, MAIN] is GONE) == (found[contact_id, ARCHIVE] is GONE)
+
+
 # -- ends -----------------------------------------------------------------------------------------
 
 

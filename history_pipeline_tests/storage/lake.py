@@ -122,6 +122,7 @@ class Lake:
     """A data directory, and runs over it."""
 
     layout: Layout
+    _read: tuple[tuple[int, int, int], dict[str, list[Row]]] = ((0, 0, 0), {})
 
     def start(
         self, contacts: Iterable[str] = ("c1",), *, run: int = 0, days: Window = MAY
@@ -171,16 +172,23 @@ class Lake:
 
     # -- what is there ------------------------------------------------------------------------
 
-    def query(self, query: str) -> list[tuple[Any, ...]]:
-        with database.reading(self.layout.warehouse, self.layout.scratch) as connection:
-            return connection.execute(query).fetchall()
+    def tables(self) -> dict[str, list[Row]]:
+        """All raw tables, read anew whenever the warehouse has changed."""
+        facts = self.layout.warehouse.stat()
+        version = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        if self._read[0] != version:
+            found = {}
+            with database.reading(self.layout.warehouse, self.layout.scratch) as connection:
+                for name in TABLES:
+                    result = connection.execute(f"from raw_gws.{name}")
+                    names = [column[0] for column in result.description or []]
+                    found[name] = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+            self._read = version, found
+        return self._read[1]
 
     def table(self, name: str, but: Iterable[str] = ()) -> list[Row]:
         """All rows of a raw table, sorted."""
-        with database.reading(self.layout.warehouse, self.layout.scratch) as connection:
-            result = connection.execute(f"from raw_gws.{name}")
-            names = [column[0] for column in result.description or []]
-            rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        rows = self.tables()[name]
         kept = [{key: value for key, value in row.items() if key not in set(but)} for row in rows]
         return sorted(kept, key=repr)
 
@@ -206,14 +214,25 @@ class Lake:
         }
 
 
-CONTENT = ("interactions", "interaction_attributes", "contacts", "runs", "requests", "rejects",
-           "coverage", "run_scopes")  # fmt: skip
+TABLES = (
+    "interactions",
+    "interaction_attributes",
+    "contacts",
+    "runs",
+    "requests",
+    "rejects",
+    "coverage",
+    "run_scopes",
+    "load_state",
+    "loaded_files",
+)
 
 
 def content(lake: Lake) -> dict[str, list[str]]:
-    """Everything that the warehouse says."""
-    with database.reading(lake.layout.warehouse, lake.layout.scratch) as connection:
-        return {
-            name: sorted(map(repr, connection.execute(f"from raw_gws.{name}").fetchall()))
-            for name in CONTENT
-        }
+    """Everything that the warehouse says; not how it came to be."""
+    internal = ("load_state", "loaded_files")
+    return {
+        name: sorted(map(repr, rows))
+        for name, rows in lake.tables().items()
+        if name not in internal
+    }

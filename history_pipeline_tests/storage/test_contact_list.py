@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from history_pipeline_tests.storage.lake import NOON, run_moment
 class Lists:
     """A contact source whose list is another at each pass; the last one stays."""
 
-    def __init__(self, *passes: list[str | Contact], can_change: bool = True) -> None:
+    def __init__(self, *passes: Sequence[str | Contact], can_change: bool = True) -> None:
         self.can_change = can_change
         self._passes = list(passes)
         self.read = 0
@@ -39,7 +39,7 @@ def rows(layout: Layout) -> dict[str, dict[str, Any]]:
 
 
 def current(layout: Layout) -> list[str]:
-    return contact_list.current_ids(layout).to_pylist()
+    return list(contact_list.current_ids(layout).to_pylist())
 
 
 def test_a_list_that_can_change_is_read_until_two_passes_agree(layout: Layout) -> None:

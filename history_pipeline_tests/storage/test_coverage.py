@@ -111,22 +111,42 @@ def worked(windows: list[Window], connection: duckdb.DuckDBPyConnection) -> Stan
     return standing(connection)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(5))
 def test_windows_loaded_as_they_were_asked_stand_as_the_rule_says(
     connection: duckdb.DuckDBPyConnection, seed: int
 ) -> None:
     dice = random.Random(seed)
-    windows = [drawn(dice, at, STATES) for at in range(12)]
+    windows = [drawn(dice, at, STATES) for at in range(9)]
     assert worked(windows, connection) == oracle(windows)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 def test_answers_stand_in_whatever_order_they_are_loaded(
     connection: duckdb.DuckDBPyConnection, seed: int
 ) -> None:
     dice = random.Random(seed)
-    windows = [drawn(dice, at, ["answered"]) for at in range(12)]
+    windows = [drawn(dice, at, ["answered"]) for at in range(9)]
     dice.shuffle(windows)
+    assert worked(windows, connection) == oracle(windows)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="neighbours that are unavailable, or answered in a narrowed run, still share the newest "
+    "moment of both: what is loaded late is taken for older than it is (laws 12, 13)",
+)
+@pytest.mark.parametrize(
+    ("joined", "is_whole", "late"), [("unavailable", True, "failed"), ("answered", False, "failed")]
+)
+def test_every_outcome_that_a_newer_one_may_replace_keeps_its_own_moment(
+    connection: duckdb.DuckDBPyConnection, joined: str, is_whole: bool, late: str
+) -> None:
+    pair = ("a", "main")
+    windows = [
+        Window(0, 10, is_whole, 1, {pair: joined}),
+        Window(10, 20, is_whole, 3, {pair: joined}),
+        Window(0, 10, is_whole, 2, {pair: late}),
+    ]
     assert worked(windows, connection) == oracle(windows)
 
 
@@ -172,13 +192,13 @@ def test_of_two_outcomes_stands(
 
 
 def test_neighbours_that_stand_alike_are_one_span(connection: duckdb.DuckDBPyConnection) -> None:
-    for month in range(40):
+    for month in range(12):
         merge(
             connection,
             Window(month * 10, month * 10 + 10, True, month, {("a", "main"): "answered"}),
         )
     rows = connection.execute("select span_start, span_end from raw_gws.coverage").fetchall()
-    assert rows == [(day(0), day(400))]
+    assert rows == [(day(0), day(120))]
 
 
 def test_a_gap_stays_a_gap(connection: duckdb.DuckDBPyConnection) -> None:

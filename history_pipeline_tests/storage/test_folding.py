@@ -189,13 +189,13 @@ def without_key(rows: list[Row]) -> list[Row]:
     return sorted(kept, key=repr)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(COPIES)
 def test_folding_follows_the_law(connection: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
     assert without_key(folded(connection, rows)) == without_key(oracle(rows))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(COPIES, st.data())
 def test_folding_is_associative_and_knows_no_order(
     connection: duckdb.DuckDBPyConnection, rows: list[Row], data: st.DataObject
@@ -213,7 +213,7 @@ def test_folding_is_associative_and_knows_no_order(
     assert in_steps == folded(connection, rows)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(COPIES)
 def test_folding_by_day_file_first_changes_nothing(
     connection: duckdb.DuckDBPyConnection, rows: list[Row]
@@ -222,7 +222,7 @@ def test_folding_by_day_file_first_changes_nothing(
     assert folded(connection, folded(connection, rows, KEY)) == folded(connection, rows)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(COPIES)
 def test_folding_twice_is_folding_once(
     connection: duckdb.DuckDBPyConnection, rows: list[Row]
