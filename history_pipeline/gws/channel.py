@@ -248,9 +248,8 @@ class Channel:
         while True:
             await asyncio.sleep(pause)
             try:
-                events = await self._exchange(
-                    epoch, epoch.session.connect(), epoch.session.timeout + HTTP_TIMEOUT
-                )
+                held = min(epoch.session.timeout, self._patience)
+                events = await self._exchange(epoch, epoch.session.connect(), held + HTTP_TIMEOUT)
             except (AttemptSpent, Interrupted) as exc:
                 failures += 1
                 if failures >= HEARTBEAT_TRIES or isinstance(exc, SessionLost):
@@ -259,6 +258,8 @@ class Channel:
                 continue
             failures = 0
             pause = self._hear(events)
+            if pause > self._patience:
+                raise ServerSilent(f"the server advises a pause of {pause:.0f} s")
 
     async def _first_of(self, *work: Coroutine[Any, Any, Any]) -> None:
         tasks = {asyncio.create_task(each) for each in work}

@@ -92,8 +92,12 @@ class GwsClient:
         Raises AttemptSpent or Interrupted where asking again may help, RequestRefused or
         ContactUnknown where it will not, ServerUnusable when the run must end.
         """
-        await self._pace.admit()
         epoch = await self._channel.epoch()
+        await self._pace.admit()
+        while not self._channel.is_current(epoch):
+            # all who waited for the channel come at once: the pace is asked after it, not before
+            epoch = await self._channel.epoch()
+            await self._pace.admit()
         if inquiry.answer is not None:
             return inquiry.answer
         if id(inquiry) not in epoch.inquiries:

@@ -31,7 +31,9 @@ class Verdicts:
     ) -> None:
         self._anybody_answered = answered_before
         self._anybody_known = answered_before
-        self._mains_answered = mains_answered
+        self._mains_before = mains_answered
+        self._mains: set[str] = set()
+        self._unproven: set[str] = set()
         self._archive_answered = archive_answered
         self.archive_unavailable = archive_unavailable
         self._waiting_archive: list[Outcome] = []
@@ -41,7 +43,11 @@ class Verdicts:
         """An answer came: contacts that wait are gone, and its source is there."""
         final = [outcome]
         self._anybody_known = True
-        self._mains_answered += outcome.request.source is Source.MAIN
+        if (
+            outcome.request.source is Source.MAIN
+            and len(self._mains) < CONTACTS_TO_CONDEMN_A_SOURCE
+        ):
+            self._mains.add(outcome.request.contact_id)
         if not self._anybody_answered:
             self._anybody_answered = True
             final += self._waiting_contact
@@ -72,6 +78,8 @@ class Verdicts:
 
     def unknown(self, outcome: Outcome) -> list[Outcome]:
         """The server does not know the contact. Raises ServerUnusable where it knows none."""
+        if outcome.request.contact_id in self._unproven:
+            return [_unproven(outcome)]
         if self._anybody_answered:
             return [outcome]
         self._waiting_contact.append(outcome)
@@ -87,7 +95,8 @@ class Verdicts:
         if self._waiting_contact and self._unknown_contacts() >= contacts:
             raise _not_customers(contacts)
         final = self._leave_unproven()
-        enough = min(self._mains_answered or contacts, CONTACTS_TO_CONDEMN_A_SOURCE)
+        mains = max(self._mains_before, len(self._mains))
+        enough = min(mains or contacts, CONTACTS_TO_CONDEMN_A_SOURCE)
         if self._waiting_archive and len(self._waiting_archive) >= enough:
             return final + self._condemn_archive()
         final += self._waiting_archive
@@ -99,10 +108,8 @@ class Verdicts:
 
     def _leave_unproven(self) -> list[Outcome]:
         """Nobody was answered, so nothing shows that these contacts are gone: they failed."""
-        final = [
-            replace(outcome, state=RequestState.FAILED, error="contact unknown, as nobody answered")
-            for outcome in self._waiting_contact
-        ]
+        final = [_unproven(outcome) for outcome in self._waiting_contact]
+        self._unproven.update(outcome.request.contact_id for outcome in self._waiting_contact)
         self._waiting_contact = []
         return final
 
@@ -111,6 +118,10 @@ class Verdicts:
         final = [unavailable(outcome) for outcome in self._waiting_archive]
         self._waiting_archive = []
         return final
+
+
+def _unproven(outcome: Outcome) -> Outcome:
+    return replace(outcome, state=RequestState.FAILED, error="contact unknown, as nobody answered")
 
 
 def unavailable(outcome: Outcome) -> Outcome:

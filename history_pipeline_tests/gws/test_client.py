@@ -885,11 +885,6 @@ def test_questions_repeated_after_a_login_keep_the_pace() -> None:
     assert max(sum(at <= other < at + 1 for other in times) for at in times) <= 4
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="admitted first, they wait for the epoch afterwards: all that piled up go out at once when "
-    "the channel opens again (law 10)",
-)
 def test_questions_that_waited_for_a_channel_keep_the_pace_when_it_opens() -> None:
     server = ScriptedServer()
 
@@ -907,11 +902,6 @@ def test_questions_that_waited_for_a_channel_keep_the_pace_when_it_opens() -> No
     assert max(sum(at <= other < at + 1 for other in times) for at in times) <= 4
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the heartbeat sleeps for whatever interval the server names: the session dies meanwhile, "
-    "and every attempt is spent by our own silence (law 9)",
-)
 def test_a_pause_of_a_day_between_connects_ends_the_run() -> None:
     """The session does not outlive it, and nobody would hear of that."""
     server = ScriptedServer(latency=10)
@@ -939,10 +929,6 @@ def test_a_pause_of_a_day_between_connects_ends_the_run() -> None:
     assert isinstance(talk(server, work), ServerUnusable)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a connect is waited for as long as the server says that it holds one, however long (law 9)",
-)
 def test_a_connection_that_died_in_silence_is_noticed_within_the_patience() -> None:
     """The server promised to hold each connect for a day; its replies do not come any more."""
     server = ScriptedServer(latency=1, hold=86_400)

@@ -378,11 +378,6 @@ def test_some_unknown_contacts_at_the_start_are_gone_once_one_is_known(run: Run)
     assert set(run.states()) == planned(contacts(40))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an unknown main can be put down as failed (nobody was answered yet) while its archive "
-    "follows as gone, since the collector hears nothing of the verdict on main",
-)
 def test_a_contact_that_is_unknown_has_one_fate_in_both_sources(run: Run) -> None:
     """Twenty are unknown before anybody was answered, but one of the first only was slow."""
     run.concurrency = 2

@@ -183,11 +183,6 @@ def test_one_unknown_contact_among_failures_does_not_condemn_the_list() -> None:
     verdicts.at_end(99)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="answered mains are counted over all windows, so few contacts soon look like five: a missing "
-    "archive is not told where its first window failed in another way",
-)
 def test_a_contact_that_was_answered_in_two_windows_counts_once() -> None:
     """Three contacts; the first window told nothing of the archive, the second all there is."""
     verdicts = mains(3)
