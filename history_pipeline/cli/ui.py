@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dagster import DagsterInstance
+
 from history_pipeline.cli import demo
 from history_pipeline.defs import dbt_project, home
 from history_pipeline.storage import files
@@ -30,6 +32,8 @@ def run_ui(port: int) -> int:
             os.environ.update(demo.ENVIRONMENT)
             stack.enter_context(demo.simulated_server())
         home.prepare(layout)
+        with DagsterInstance.get() as instance:
+            home.bury_the_dead(instance)
         dbt_project.manifest(layout)
         return _dagster_dev(port)
 
@@ -37,6 +41,8 @@ def run_ui(port: int) -> int:
 def _dagster_dev(port: int) -> int:
     dagster = str(Path(sys.executable).parent / "dagster")
     arguments = ["dev", "-m", "history_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    # Dagster stops on SIGTERM as it does on SIGINT: not at all, where it inherits that one ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen([dagster, *arguments]) as process:
         # Ctrl-C reaches the child by itself; a SIGTERM has to be handed on
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())

@@ -15,6 +15,7 @@ from pathlib import Path
 import dbt.version
 
 import history_pipeline
+from history_pipeline.defs.environment import told
 from history_pipeline.errors import ModelError
 from history_pipeline.settings import DEFAULT_DATA_DIR
 from history_pipeline.storage import files, locks
@@ -40,7 +41,7 @@ def executable() -> str:
 
 def environment_layout() -> Layout:
     """The data directory as the environment names it; definitions load before settings do."""
-    given = os.environ.get("HISTORY_DATA_DIR")
+    given = told("HISTORY_DATA_DIR")
     return Layout(Path(given).expanduser().absolute() if given else DEFAULT_DATA_DIR.absolute())
 
 
@@ -48,8 +49,10 @@ def environment(layout: Layout) -> dict[str, str]:
     """What dbt is told from outside: one file to work on, and nothing written beside it."""
     return {
         "HISTORY_WAREHOUSE_PATH": str(layout.warehouse),
-        "DBT_TARGET_PATH": str(layout.dbt / "target"),
+        # where dagster-dbt finds what parsing has left; a build writes where its caller says
+        "DBT_TARGET_PATH": str(_parsed(layout)),
         "DBT_LOG_PATH": str(layout.dbt / "logs"),
+        "DBT_LOG_LEVEL_FILE": "info",
         "DBT_PROFILES_DIR": str(directory()),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_NO_VERSION_CHECK": "1",
@@ -59,7 +62,7 @@ def environment(layout: Layout) -> dict[str, str]:
 def manifest(layout: Layout) -> Path:
     """dbt's manifest of the project as it is now, parsed where none is at hand."""
     files.keep_private()
-    target = layout.dbt / f"manifest-{_digest()}"
+    target = _parsed(layout)
     path = target / "manifest.json"
     if path.is_file():
         return path
@@ -75,11 +78,15 @@ def manifest(layout: Layout) -> Path:
     return path
 
 
+def _parsed(layout: Layout) -> Path:
+    return layout.dbt / f"manifest-{_digest()}"
+
+
 def _parse(layout: Layout, target: Path) -> None:
-    told = {**os.environ, **environment(layout), "DBT_TARGET_PATH": str(target)}
+    variables = {**os.environ, **environment(layout), "DBT_TARGET_PATH": str(target)}
     done = subprocess.run(
         [executable(), "--quiet", "parse", "--project-dir", str(directory())],
-        env=told,
+        env=variables,
         capture_output=True,
         text=True,
         timeout=PARSE_DEADLINE,

@@ -6,14 +6,17 @@ DAGSTER_HOME is `data/dagster` unless the user set one; theirs is used as it is.
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
+from history_pipeline.errors import ConfigurationError
 from history_pipeline.storage import files
 from history_pipeline.storage.layout import Layout
 
 PROCESS_TAG = "history_pipeline/process"
+ATTEMPT_TAG = "history_pipeline/attempt"
 
 _DAGSTER_YAML = """\
 # Written by history_pipeline. To keep Dagster's files elsewhere, set DAGSTER_HOME.
@@ -27,7 +30,9 @@ run_coordinator:
   module: dagster.core.run_coordinator
   class: QueuedRunCoordinator
   config:
+    # the server is asked by one run at a time, so more would only wait
     max_concurrent_runs: 1
+    dequeue_interval_seconds: 1
 retention:
   schedule:
     purge_after_days: 90
@@ -37,11 +42,18 @@ retention:
 
 
 def prepare(layout: Layout) -> Path:
-    """Sets DAGSTER_HOME for this process where it is unset, and makes that directory."""
+    """Sets DAGSTER_HOME for this process where it is unset, and makes that directory.
+
+    Raises ConfigurationError where the user's own is no directory.
+    """
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     given = os.environ.get("DAGSTER_HOME")
-    if given and Path(given).absolute() != layout.dagster_home:
-        return Path(given)
+    if given:
+        theirs = Path(given).expanduser().absolute()
+        if not theirs.is_dir():
+            raise ConfigurationError(f"DAGSTER_HOME {theirs} is no directory; make it, or unset it")
+        os.environ["DAGSTER_HOME"] = str(theirs)
+        return theirs
     home = layout.dagster_home
     files.make_directory(home)
     config = home / "dagster.yaml"
@@ -52,33 +64,46 @@ def prepare(layout: Layout) -> Path:
     return home
 
 
-def process_mark() -> str:
-    """This process, so that a later one can tell whether it still lives."""
-    return f"{os.getpid()}@{_started(os.getpid())}"
+def process_tag(run_id: str) -> dict[str, str]:
+    """Says which process a run is in, so that others can tell whether it still lives. The run's
+    own id is a part of it, because a re-execution inherits the tags of the run before."""
+    pid = os.getpid()
+    return {PROCESS_TAG: f"{run_id[:8]} in {pid}@{_started(pid)} on {socket.gethostname()}"}
+
+
+def mark(instance: DagsterInstance, run_id: str) -> None:
+    """Notes in a run that it is in this process."""
+    instance.add_run_tags(run_id, process_tag(run_id))
 
 
 def bury_the_dead(instance: DagsterInstance) -> int:
-    """Marks our own runs whose process is gone as failed: nobody else ever will."""
+    """Marks our own runs whose process is gone as failed: nobody else ever will, and the queue
+    counts them as running. Returns how many. Runs of other machines are left alone."""
     unfinished = RunsFilter(
         statuses=[
             DagsterRunStatus.STARTED,
             DagsterRunStatus.STARTING,
             DagsterRunStatus.NOT_STARTED,
+            DagsterRunStatus.CANCELING,
         ]
     )
     dead = [
         run
         for run in instance.get_runs(unfinished)
-        if PROCESS_TAG in run.tags and not _is_alive(run.tags[PROCESS_TAG])
+        if _is_dead(run.run_id, run.tags.get(PROCESS_TAG, ""))
     ]
     for run in dead:
         instance.report_run_failed(run, "the process of this run has ended without finishing it")
     return len(dead)
 
 
-def _is_alive(mark: str) -> bool:
-    pid, _, started = mark.partition("@")
-    return pid.isdigit() and _started(int(pid)) == started
+def _is_dead(run_id: str, tag: str) -> bool:
+    own, _, place = tag.partition(" in ")
+    process, _, host = place.partition(" on ")
+    pid, _, started = process.partition("@")
+    if own != run_id[:8] or host != socket.gethostname() or not pid.isdigit():
+        return False
+    return _started(int(pid)) != started
 
 
 def _started(pid: int) -> str:

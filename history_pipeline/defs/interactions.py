@@ -1,22 +1,13 @@
 """`interactions`: the history of the listed contacts, for some days, into the lake."""
 
-from typing import Any
-
 import dagster as dg
 
-from history_pipeline.defs import partitions
+from history_pipeline.defs import partitions, shown, turns
 from history_pipeline.defs.contacts import contacts
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.extraction import Extraction, extract
 from history_pipeline.history.running import run
-from history_pipeline.model import RequestState, Source
-from history_pipeline.storage.preview import preview
-
-
-class Range(dg.Config):
-    """`run_id` names the attempt that these days are a part of; `backfill` sets it."""
-
-    run_id: str | None = None
+from history_pipeline.model import RequestState, Window
 
 
 @dg.asset(
@@ -39,71 +30,51 @@ class Range(dg.Config):
     ],
 )
 def interactions(
-    context: dg.AssetExecutionContext, config: Range, pipeline: dg.ResourceParam[Pipeline]
+    context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
-    """Answers of RetrieveContactHistory, flattened; one row per interaction and day file."""
+    """Answers of RetrieveContactHistory, flattened; one Parquet file a day in the lake.
+
+    All days of a run are asked for together: a request covers one contact, all of these days and
+    one source. Days rerun here reach analysts when `warehouse` and all after it are materialized.
+    """
     window = partitions.window_of(context.partition_key_range)
-    extraction = run(
-        extract(
-            pipeline.settings,
-            pipeline.layout,
-            window,
-            run_id=config.run_id,
-            progress=pipeline.progress,
+    with turns.awaited(pipeline.patience):
+        extraction = run(
+            extract(
+                pipeline.settings,
+                pipeline.layout,
+                window,
+                run_id=pipeline.attempt,
+                progress=pipeline.progress,
+            )
         )
-    )
+    for day in window:
+        context.add_asset_metadata(shown.day(pipeline.layout, day), partition_key=day.isoformat())
     return dg.MaterializeResult(
-        metadata=_metadata(extraction) | {"preview": preview(pipeline.layout, window)},
-        check_results=_checks(extraction),
+        metadata=shown.requests(extraction, window), check_results=_checks(extraction, window)
     )
 
 
-def _metadata(extraction: Extraction) -> dict[str, Any]:
-    account = extraction.account
-    rate = account.asked / account.seconds if account.seconds else 0.0
-    p50, p99 = account.latencies.quantile(0.5), account.latencies.quantile(0.99)
-    return {
-        "run": extraction.run_id,
-        **{f"requests {state.value}": count for state, count in _states(extraction).items()},
-        "requests planned": sum(_states(extraction).values()),
-        "interactions": sum(a.interactions for _, each in extraction.windows for a in each),
-        "rejects": sum(a.rejects for _, each in extraction.windows for a in each),
-        "retries": account.retries,
-        "requests a second": round(rate, 1),
-        "latency p50 (s)": round(p50, 3) if p50 is not None else None,
-        "latency p99 (s)": round(p99, 3) if p99 is not None else None,
-        "reasons of failure": dict(account.errors),
-        "warnings": extraction.warnings,
-    }
-
-
-def _states(extraction: Extraction) -> dict[RequestState, int]:
-    accounts = [account for _, each in extraction.windows for account in each]
-    return {state: sum(account.states[state] for account in accounts) for state in RequestState}
-
-
-def _checks(extraction: Extraction) -> list[dg.AssetCheckResult]:
-    failed = _states(extraction)[RequestState.FAILED]
-    accounts = [account for _, each in extraction.windows for account in each]
-    missing = {
-        source.value: sum(
-            account.states[RequestState.UNAVAILABLE]
-            for account in accounts
-            if account.source is source
-        )
-        for source in Source
-    }
+def _checks(extraction: Extraction, window: Window) -> list[dg.AssetCheckResult]:
+    states = shown.states(extraction)
+    failed, unavailable = states[RequestState.FAILED], shown.unavailable(extraction)
     return [
         dg.AssetCheckResult(
             check_name="every_request_answered",
             passed=failed == 0,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"failed": failed, "reasons": dict(extraction.account.errors)},
+            description=f"{failed} of {sum(states.values())} requests failed"
+            if failed
+            else f"{sum(states.values())} requests, none failed",
+            metadata={"days": str(window), "failed": failed, **shown.reasons(extraction)},
         ),
         dg.AssetCheckResult(
             check_name="sources_available",
-            passed=not any(missing.values()),
+            passed=not any(unavailable.values()),
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={f"unavailable in {source}": count for source, count in missing.items()},
+            metadata={
+                "days": str(window),
+                **{f"contacts not asked in {source}": n for source, n in unavailable.items()},
+            },
         ),
     ]

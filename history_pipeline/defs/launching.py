@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import dagster as dg
 
 from history_pipeline.defs import home, loading, partitions
 from history_pipeline.defs.models import model_keys
+from history_pipeline.defs.pipeline import PATIENCE, Pipeline
 from history_pipeline.history.extraction import Progress
 from history_pipeline.model import Window
 
@@ -22,30 +23,30 @@ class Launcher:
     """Runs assets of the `daily` job; a step's own error is raised as it is."""
 
     def __init__(self, progress: Progress) -> None:
-        defs = loading.load()
-        resources = defs.resources or {}
-        resources["pipeline"].progress = progress
+        # that somebody else is at work is said at once, as long as nothing is under way
+        self._pipeline = Pipeline(progress, patience=0)
         self._instance = dg.DagsterInstance.get()
-        self._job = defs.resolve_job_def("daily")
+        self._job = loading.load(self._pipeline).resolve_job_def("daily")
         home.bury_the_dead(self._instance)
 
     def refresh_contacts(self) -> None:
-        self._run(_CONTACTS, {}, {})
+        self._run(_CONTACTS, {})
 
     def backfill(self, window: Window, run_id: str) -> None:
         """Asks for one window as a part of the attempt `run_id`, loads it and publishes."""
-        config = {"ops": {"interactions": {"config": {"run_id": run_id}}}}
-        self._run(_HISTORY, partitions.range_tags(window), config)
+        self._pipeline.attempt = run_id
+        self._run(_HISTORY, {**partitions.range_tags(window), home.ATTEMPT_TAG: run_id})
+        self._pipeline.patience = PATIENCE
 
     def load_and_publish(self) -> None:
-        self._run(_AFTER, {}, {})
+        self._run(_AFTER, {})
 
-    def _run(
-        self, keys: Sequence[dg.AssetKey], tags: Mapping[str, str], config: Mapping[str, Any]
-    ) -> None:
+    def _run(self, keys: Sequence[dg.AssetKey], tags: Mapping[str, str]) -> None:
+        run_id = str(uuid.uuid4())
         self._job.execute_in_process(
             instance=self._instance,
             asset_selection=list(keys),
-            tags={**tags, home.PROCESS_TAG: home.process_mark()},
-            run_config={**_LOGGERS, **config},
+            run_id=run_id,
+            tags={**tags, **home.process_tag(run_id)},
+            run_config=_LOGGERS,
         )

@@ -9,20 +9,23 @@ import dagster as dg
 from history_pipeline.defs.contacts import contacts
 from history_pipeline.defs.interactions import interactions
 from history_pipeline.defs.models import models
-from history_pipeline.defs.pipeline import Pipeline
+from history_pipeline.defs.pipeline import pipeline
 from history_pipeline.defs.published import published
 from history_pipeline.defs.schedules import daily_backfill, everything
+from history_pipeline.defs.sensors import dead_runs
 from history_pipeline.defs.warehouse import warehouse
 
 
 @functools.cache
-def load() -> dg.Definitions:
-    """The definitions. They load without a usable configuration; runs need one."""
+def load(resource: object = pipeline) -> dg.Definitions:
+    """The definitions. They load without a usable configuration; runs need one. Whoever runs
+    them in its own process may give the resource, a Pipeline."""
     return dg.Definitions(
         assets=[contacts, interactions, warehouse, models, published],
         jobs=[everything],
         schedules=[daily_backfill],
-        resources={"pipeline": Pipeline()},
+        resources={"pipeline": resource},
+        sensors=[dead_runs],
         # a step is one event loop; processes of their own would only cost their start
         executor=dg.in_process_executor,
     )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -10,15 +11,19 @@ import dbt.version
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
+    DbtCliInvocation,
     DbtCliResource,
     dbt_assets,
 )
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
 from history_pipeline.defs import dbt_project
 from history_pipeline.defs.pipeline import Pipeline
-from history_pipeline.storage import publishing
+from history_pipeline.errors import ModelError
+from history_pipeline.storage import database, files, publishing
 from history_pipeline.storage.layout import Layout
+from history_pipeline.storage.publishing import Published
 from history_pipeline.storage.warehouse import writing
 
 _LAYOUT = dbt_project.environment_layout()
@@ -49,8 +54,11 @@ class Dbt(DbtCliResource):
         return None
 
 
+_MANIFEST = dbt_project.manifest(_LAYOUT)
+
+
 @dbt_assets(
-    manifest=dbt_project.manifest(_LAYOUT),
+    manifest=_MANIFEST,
     dagster_dbt_translator=Translator(
         settings=DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
     ),
@@ -60,19 +68,62 @@ def models(
 ) -> Iterator[Any]:
     """`dbt build`: staging, intermediate, marts and their tests."""
     layout = pipeline.layout
-    with writing(layout, "dbt"):
-        yield from build(layout, context)
+    with writing(layout, "dbt"), _telling_what_failed(layout):
+        yield from _build(layout, context).stream()
         if not context.is_subset:
             publishing.mark_modelled(layout)
 
 
-def build(layout: Layout, context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """dbt's events. Raises where a model, or a test that is an error, fails."""
-    told = dbt_project.environment(layout)
-    os.environ.update(told)
+def publish(layout: Layout) -> Published:
+    """Publishes models that show all that is loaded. They are built anew where they do not:
+    only a part of them was selected, or another run has loaded since they were built.
+
+    Raises ModelError where a model, or a test that is an error, fails.
+    """
+    if layout.warehouse.exists() and _are_old(layout):
+        with writing(layout, "dbt"), _telling_what_failed(layout):
+            _build(layout).wait()
+            publishing.mark_modelled(layout)
+    return publishing.publish(layout)
+
+
+def _are_old(layout: Layout) -> bool:
+    with (
+        writing(layout, "looking at the models"),
+        database.reading(layout.warehouse, layout.scratch) as connection,
+    ):
+        row = connection.execute("select loads, modelled from raw_gws.load_state").fetchone()
+    return row is not None and row[0] != row[1]
+
+
+@contextmanager
+def _telling_what_failed(layout: Layout) -> Iterator[None]:
+    """Names what dbt could not build or test. dbt's own words may quote a customer's text, and
+    Dagster would keep them."""
+    results = layout.dbt / "target" / "run_results.json"
+    results.unlink(missing_ok=True)
+    try:
+        yield
+    except DagsterDbtCliRuntimeError:
+        known = files.read_json(results) or {"results": []}
+        failed = [
+            str(result["unique_id"]).split(".")[2]
+            for result in known["results"]
+            if result["status"] in ("error", "fail")
+        ]
+        raise ModelError(
+            f"dbt could not build or test {', '.join(failed) or 'its models'}; "
+            f"{results.with_name('dbt.log')} says why"
+        ) from None
+
+
+def _build(layout: Layout, context: dg.AssetExecutionContext | None = None) -> DbtCliInvocation:
+    """dbt at work on what the context selects, or on everything. It raises while it is read."""
+    os.environ.update(dbt_project.environment(layout))
     cli = Dbt(project_dir=str(dbt_project.directory()), dbt_executable=dbt_project.executable())
-    invocation = cli.cli(["build"], context=context, target_path=layout.dbt / "target")
-    yield from invocation.stream()
+    # without a context, dagster-dbt wants to be told which manifest
+    manifest = None if context else _MANIFEST
+    return cli.cli(["build"], context=context, manifest=manifest, target_path=layout.dbt / "target")
 
 
 model_keys = list(models.keys)

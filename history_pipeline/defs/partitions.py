@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from history_pipeline.defs.environment import told
 from history_pipeline.model import Window
 from history_pipeline.settings import DEFAULT_START_DATE
 
@@ -16,7 +16,7 @@ DEFAULT_WINDOW_DAYS = 31
 
 def _environment_zone() -> str:
     """Definitions must load without a usable configuration; runs check it as a whole."""
-    name = os.environ.get("GWS_TIMEZONE", "UTC")
+    name = told("GWS_TIMEZONE") or "UTC"
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -26,13 +26,13 @@ def _environment_zone() -> str:
 
 def _environment_start() -> str:
     try:
-        return date.fromisoformat(os.environ["HISTORY_START_DATE"]).isoformat()
-    except (KeyError, ValueError):
+        return date.fromisoformat(told("HISTORY_START_DATE") or "").isoformat()
+    except ValueError:
         return DEFAULT_START_DATE.isoformat()
 
 
 def _environment_window_days() -> int:
-    text = os.environ.get("HISTORY_WINDOW_DAYS", "")
+    text = told("HISTORY_WINDOW_DAYS") or ""
     return int(text) if text.isdigit() and int(text) > 0 else DEFAULT_WINDOW_DAYS
 
 

@@ -4,18 +4,37 @@ from __future__ import annotations
 
 from functools import cached_property
 
+import dagster as dg
+
 from history_pipeline import settings as settings_module
+from history_pipeline.defs import home
 from history_pipeline.history.extraction import NoProgress, Progress
 from history_pipeline.settings import Settings
 from history_pipeline.storage import identity
 from history_pipeline.storage.layout import Layout
 
+PATIENCE = 24 * 60
+"""Minutes that a step waits for its turn: as long as an attempt may be gone on with."""
+
 
 class Pipeline:
-    """What every asset needs. `progress` is told how far a collection is."""
+    """What every asset needs.
 
-    def __init__(self, progress: Progress | None = None) -> None:
+    `progress` is told how far a collection is. `attempt` is the run that `backfill` has opened
+    and whose windows it asks for one by one; a run from the UI, a re-execution of one of
+    `backfill`'s included, is an attempt of its own. `patience` is how many minutes a step waits
+    while another run asks the server.
+    """
+
+    def __init__(
+        self,
+        progress: Progress | None = None,
+        attempt: str | None = None,
+        patience: int = PATIENCE,
+    ) -> None:
         self.progress = progress or NoProgress()
+        self.attempt = attempt
+        self.patience = patience
 
     @cached_property
     def settings(self) -> Settings:
@@ -28,3 +47,11 @@ class Pipeline:
         return identity.open_data_dir(
             self.settings.data_dir, server=self.settings.url, zone=self.settings.timezone
         )
+
+
+@dg.resource
+def pipeline(init: dg.InitResourceContext) -> Pipeline:
+    """Made anew for each run, which it marks with the process that it runs in."""
+    if init.run is not None and init.instance is not None:
+        home.mark(init.instance, init.run.run_id)
+    return Pipeline()

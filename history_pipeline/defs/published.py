@@ -2,15 +2,14 @@
 
 import dagster as dg
 
-from history_pipeline.defs.models import model_keys
+from history_pipeline.defs import models
 from history_pipeline.defs.pipeline import Pipeline
-from history_pipeline.storage import publishing
 
 
-@dg.asset(deps=model_keys, group_name="publication", kinds={"duckdb"})
+@dg.asset(deps=models.model_keys, group_name="publication", kinds={"duckdb"})
 def published(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
     """`history.duckdb`, replaced atomically: open readers keep what they have."""
-    done = publishing.publish(pipeline.layout)
+    done = models.publish(pipeline.layout)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(done.path),

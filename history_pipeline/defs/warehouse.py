@@ -22,7 +22,7 @@ from history_pipeline.storage import warehouse_checks
         dg.AssetCheckSpec(
             "rejects",
             asset="warehouse",
-            description="No record is set aside.",
+            description="No record is set aside. Those that are can be read in raw_gws.rejects.",
         ),
         dg.AssetCheckSpec(
             "freshness",
@@ -34,7 +34,8 @@ from history_pipeline.storage import warehouse_checks
 def warehouse(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
     """DuckDB tables in `raw_gws`: whatever the lake has and the warehouse had not."""
     loaded = loading.load(pipeline.layout, utc_now())
-    facts = warehouse_checks.inspect(pipeline.layout, pipeline.settings.zone, utc_now())
+    with loading.writing(pipeline.layout, "checking the warehouse"):
+        facts = warehouse_checks.inspect(pipeline.layout, pipeline.settings.zone, utc_now())
     return dg.MaterializeResult(
         metadata={
             "interactions": loaded.interactions,
@@ -53,7 +54,11 @@ def warehouse(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # 
                 check_name="rejects",
                 passed=not facts.rejects,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"set aside": dict(facts.rejects)},
+                metadata={
+                    "set aside": sum(facts.rejects.values()),
+                    **{f"because: {reason}": count for reason, count in facts.rejects.items()},
+                    "where to look": "raw_gws.rejects",
+                },
             ),
             dg.AssetCheckResult(
                 check_name="freshness",
