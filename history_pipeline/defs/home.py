@@ -10,6 +10,12 @@ import socket
 from pathlib import Path
 
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from history_pipeline.errors import ConfigurationError
 from history_pipeline.storage import files
@@ -17,6 +23,8 @@ from history_pipeline.storage.layout import Layout
 
 PROCESS_TAG = "history_pipeline/process"
 ATTEMPT_TAG = "history_pipeline/attempt"
+DEFINITIONS = "history_pipeline.definitions"
+"""What workspace.yaml loads, and what the UI calls the place."""
 
 _DAGSTER_YAML = """\
 # Written by history_pipeline. To keep Dagster's files elsewhere, set DAGSTER_HOME.
@@ -74,6 +82,18 @@ def process_tag(run_id: str) -> dict[str, str]:
 def mark(instance: DagsterInstance, run_id: str) -> None:
     """Notes in a run that it is in this process."""
     instance.add_run_tags(run_id, process_tag(run_id))
+
+
+def name_origin(instance: DagsterInstance, run_id: str) -> None:
+    """Notes where the UI finds the job of a run that it did not launch itself; without it,
+    «Re-execute» ends in an error. Call it when the run has ended: it writes the whole run."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None:
+        origin = ManagedGrpcPythonEnvCodeLocationOrigin(
+            LoadableTargetOrigin(module_name=DEFINITIONS), location_name=DEFINITIONS
+        )
+        repository = RemoteRepositoryOrigin(origin, SINGLETON_REPOSITORY_NAME)
+        instance.run_storage.replace_job_origin(run, repository.get_job_origin(run.job_name))
 
 
 def bury_the_dead(instance: DagsterInstance) -> int:

@@ -14,7 +14,7 @@ from history_pipeline.model import RequestState, Window
     deps=[contacts],
     partitions_def=partitions.days,
     backfill_policy=partitions.policy,
-    group_name="extraction",
+    group_name="history",
     kinds={"python", "parquet"},
     check_specs=[
         dg.AssetCheckSpec(
@@ -66,7 +66,12 @@ def _checks(extraction: Extraction, window: Window) -> list[dg.AssetCheckResult]
             description=f"{failed} of {sum(states.values())} requests failed"
             if failed
             else f"{sum(states.values())} requests, none failed",
-            metadata={"days": str(window), "failed": failed, **shown.reasons(extraction)},
+            metadata={
+                "days": str(window),
+                "failed": failed,
+                **shown.reasons(extraction),
+                "where to look": "raw_gws.requests, where state = 'failed'",
+            },
         ),
         dg.AssetCheckResult(
             check_name="sources_available",

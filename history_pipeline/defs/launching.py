@@ -43,10 +43,13 @@ class Launcher:
 
     def _run(self, keys: Sequence[dg.AssetKey], tags: Mapping[str, str]) -> None:
         run_id = str(uuid.uuid4())
-        self._job.execute_in_process(
-            instance=self._instance,
-            asset_selection=list(keys),
-            run_id=run_id,
-            tags={**tags, **home.process_tag(run_id)},
-            run_config=_LOGGERS,
-        )
+        try:
+            self._job.execute_in_process(
+                instance=self._instance,
+                asset_selection=list(keys),
+                run_id=run_id,
+                tags={**tags, **home.process_tag(run_id)},
+                run_config=_LOGGERS,
+            )
+        finally:
+            home.name_origin(self._instance, run_id)

@@ -30,7 +30,8 @@ _LAYOUT = dbt_project.environment_layout()
 
 
 class Translator(DagsterDbtTranslator):
-    """dbt's sources are what `warehouse` loads; a model's group is its schema."""
+    """dbt's sources are what `warehouse` loads. All assets are one group, because the UI folds
+    several up and shows their names alone; a model's schema is a part of its key."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] == "source":
@@ -38,7 +39,7 @@ class Translator(DagsterDbtTranslator):
         return super().get_asset_key(dbt_resource_props)
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        return str(dbt_resource_props["config"].get("schema") or "models")
+        return "history"
 
 
 class Dbt(DbtCliResource):
@@ -127,3 +128,6 @@ def _build(layout: Layout, context: dg.AssetExecutionContext | None = None) -> D
 
 
 model_keys = list(models.keys)
+
+last_keys = [key for key in model_keys if not any(key in on for on in models.asset_deps.values())]
+"""The models that no other one reads: what comes after these comes after all."""

@@ -6,7 +6,7 @@ from history_pipeline.defs import models
 from history_pipeline.defs.pipeline import Pipeline
 
 
-@dg.asset(deps=models.model_keys, group_name="publication", kinds={"duckdb"})
+@dg.asset(deps=models.last_keys, group_name="history", kinds={"duckdb"})
 def published(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
     """`history.duckdb`, replaced atomically: open readers keep what they have."""
     done = models.publish(pipeline.layout)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,9 @@ def requests(extraction: Extraction, window: Window) -> dict[str, Any]:
 
 def reasons(extraction: Extraction) -> dict[str, Any]:
     """Why requests failed, with how often; nothing where none did."""
-    errors = extraction.account.errors
-    lines = [f"- {count} × {reason}" for reason, count in errors.most_common()]  # noqa: RUF001
-    return {"reasons of failure": dg.MetadataValue.md("\n".join(lines))} if lines else {}
+    errors = extraction.account.errors.most_common()
+    told = "; ".join(f"{count} times: {reason}" for reason, count in errors)
+    return {"reasons of failure": told} if told else {}
 
 
 def states(extraction: Extraction) -> dict[RequestState, int]:
@@ -62,13 +62,19 @@ def day(layout: Layout, day_: date) -> dict[str, Any]:
     latest ids, media types and times."""
     frame = preview_frame(layout, Window(day_, day_ + timedelta(days=1)))
     records = [
-        dg.TableRecord({name: str(value) for name, value in row.items()})
+        dg.TableRecord({name: _text(value) for name, value in row.items()})
         for row in frame.to_dict("records")
     ]
     return {
         "interactions of this day": _interactions(layout.day(day_)),
         "preview": dg.MetadataValue.table(records) if records else "no interactions",
     }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):  # pandas' NaT is one too: still open
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value == value else ""  # noqa: PLR0124
+    return str(value)
 
 
 def _interactions(day_file: Path) -> int:

@@ -11,7 +11,7 @@ from history_pipeline.storage import warehouse_checks
 
 @dg.asset(
     deps=[interactions],
-    group_name="warehouse",
+    group_name="history",
     kinds={"duckdb"},
     check_specs=[
         dg.AssetCheckSpec(
