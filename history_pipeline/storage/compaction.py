@@ -1,27 +1,25 @@
 """A finished window's parts become day files and a ledger; the proof that none is missing.
 
 A day's file is the union of what it held and the new answers: nothing that was loaded is deleted
-by loading. Compaction repeated over the same parts gives the same files, so a kill in the middle
+by loading. Compaction repeated over the same parts gives the same rows, so a kill in the middle
 costs nothing. The ledger's directory is renamed into place last: with it the window is done.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
-from history_pipeline.errors import MemoryExhausted, StorageError
+from history_pipeline.errors import StorageError
 from history_pipeline.model import RequestState, Source, Window
-from history_pipeline.storage import database, files, parts
+from history_pipeline.storage import database, days, files, parts
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.database import paths, quote
-from history_pipeline.storage.folding import fold
 from history_pipeline.storage.layout import Layout
-
-KEY = "interaction_id, asked, window_date"
+from history_pipeline.storage.splitting import split_by_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,35 +46,27 @@ def compact(
     Raises StorageError where a planned request is not accounted for exactly once: then the window
     stays unfinished, and nothing is taken for complete.
     """
-    try:
-        return _compact(layout, attempt, window, sources, scope, now, database.LAKE_MEMORY_LIMIT)
-    except MemoryExhausted:
-        return _compact(layout, attempt, window, sources, scope, now, database.MEMORY_LIMIT)
-
-
-def _compact(
-    layout: Layout,
-    attempt: Attempt,
-    window: Window,
-    sources: tuple[Source, ...],
-    scope: dict[str, object],
-    now: datetime,
-    memory_limit: str,
-) -> list[SourceAccount]:
     directory = attempt.window_directory(window)
     written = parts.whole(directory)
-    with database.in_memory(layout.scratch, memory_limit) as connection:
-        _read_ledger(connection, attempt, written)
+
+    def work(connection: duckdb.DuckDBPyConnection) -> list[SourceAccount]:
+        _read_ledger(connection, attempt, sources, written)
         accounts = _account(connection, attempt, window, sources)
-        _write_days(connection, layout, written)
+        _write_days(connection, layout, directory, written)
         _write_ledger(connection, layout, attempt, window, written, accounts, scope, now)
+        return accounts
+
+    accounts = database.in_little_memory(layout.scratch, work)
     if directory.exists():
         files.remove_tree(directory)
     return accounts
 
 
 def _read_ledger(
-    connection: duckdb.DuckDBPyConnection, attempt: Attempt, written: list[Path]
+    connection: duckdb.DuckDBPyConnection,
+    attempt: Attempt,
+    sources: tuple[Source, ...],
+    written: list[Path],
 ) -> None:
     ledgers = [part / parts.LEDGER_FILE for part in written]
     connection.execute(
@@ -88,14 +78,17 @@ def _read_ledger(
             raise StorageError("no part of this window is there")
         connection.execute(_EMPTY_LEDGER)
         return
-    # a request that was put down twice, by a part written just before a kill, counts once
-    connection.execute(f"""
-        create temp table ledger as
-        from read_parquet({paths(ledgers)})
-        qualify row_number() over (
-            partition by contact_id, source order by (state = 'answered') desc, finished_at desc
-        ) = 1
-    """)
+    connection.execute(_EMPTY_LEDGER)
+    shares = database.shares(len(sources) * attempt.contacts)
+    for share in range(shares):
+        # a request that was put down twice, by a part written just before a kill, counts once
+        connection.execute(f"""
+            insert into ledger by name
+            from read_parquet({paths(ledgers)}) where hash(contact_id) % {shares} = {share}
+            qualify row_number() over (
+                partition by contact_id, source order by (state = 'answered') desc, finished_at desc
+            ) = 1
+        """)
 
 
 _EMPTY_LEDGER = """
@@ -141,39 +134,18 @@ def _account(
     return accounts
 
 
-def _write_days(connection: duckdb.DuckDBPyConnection, layout: Layout, written: list[Path]) -> None:
+def _write_days(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, directory: Path, written: list[Path]
+) -> None:
     fresh = [part / parts.OBSERVATIONS_FILE for part in written]
-    fresh = [path for path in fresh if path.exists()]
-    if not fresh:
-        return
-    connection.execute(f"create temp view fresh as from read_parquet({paths(fresh)})")
-    days: list[date] = [
-        row[0]
-        for row in connection.execute(
-            "select distinct window_date from fresh order by 1"
-        ).fetchall()
-    ]
-    known = [layout.day(day) for day in days if layout.day(day).exists()]
-    old = f"union all by name from read_parquet({paths(known)})" if known else ""
-    connection.execute(f"create temp view copies as from fresh {old}")
-    connection.execute(f"create temp table folded as {fold('copies', KEY)}")
-    for day in days:
-        _write_day(connection, layout.day(day), day)
-
-
-def _write_day(connection: duckdb.DuckDBPyConnection, path: Path, day: date) -> None:
-    files.make_directory(path.parent)
-    fresh = path.with_name(f".{path.name}.new")
-    connection.execute(f"""
-        copy (
-            from folded where window_date = {quote(day.isoformat())}::date
-            order by interaction_id, asked
-        ) to {quote(str(fresh))} (format parquet, compression zstd)
-    """)
-    with files.storing(fresh):
-        fresh.chmod(0o600)
-        files.sync_file(fresh)
-    files.replace(fresh, path)
+    apart = layout.scratch / f"{directory.parent.parent.name}.{directory.name}"
+    try:
+        for copies in split_by_day([path for path in fresh if path.exists()], apart):
+            days.put_in_place(connection, layout.day(copies.day), copies)
+            copies.path.unlink()
+    finally:
+        if apart.exists():
+            files.remove_tree(apart)
 
 
 def _write_ledger(

@@ -7,24 +7,37 @@ passes agree, and what a contact was like before, is DuckDB's to find.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from history_pipeline.errors import StorageError
 from history_pipeline.model import Contact
 from history_pipeline.storage import database, files
 from history_pipeline.storage.database import paths, quote
 from history_pipeline.storage.layout import Layout
-from history_pipeline.storage.schemas import CONTACTS
+from history_pipeline.storage.schemas import CONTACTS, MOMENT
 
 _LISTED_AT = b"listed_at"
 """When the newest list was read: an empty one leaves no row that could tell."""
 
 _SPOOLED = pa.schema([("contact_id", pa.string()), ("attributes", pa.string())])
+
+
+_NOBODY = """(
+    select null::varchar as contact_id, null::varchar as attributes,
+        null::timestamptz as first_seen_at, null::timestamptz as last_seen_at
+    where false
+)"""
+
+_BATCH_ROWS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +65,12 @@ class ContactSpool:
         """Reads one pass to its end."""
         path = self._directory / f"pass-{len(self._passes) + 1}.parquet"
         with files.storing(path), pq.ParquetWriter(path, _SPOOLED, compression="zstd") as writer:
-            for page in pages:
+            for rows in _batched(contact for page in pages for contact in page):
                 writer.write_table(
                     pa.table(
                         [
-                            [contact.contact_id for contact in page],
-                            [_canonical(contact.attributes) for contact in page],
+                            [contact.contact_id for contact in rows],
+                            [_canonical(contact.attributes) for contact in rows],
                         ],
                         schema=_SPOOLED,
                     )
@@ -69,36 +82,59 @@ class ContactSpool:
         if len(self._passes) < 2:
             return False
         before, after = (f"read_parquet({quote(str(path))})" for path in self._passes[-2:])
-        with database.in_memory(self._layout.scratch) as connection:
-            row = connection.execute(f"""
-                select count(*) from (
-                    (select contact_id from {before} except select contact_id from {after})
-                    union all
-                    (select contact_id from {after} except select contact_id from {before})
-                )
-            """).fetchone()
-        return row is not None and row[0] == 0
+        only_in_one = f"""
+            (select contact_id from {before} except select contact_id from {after})
+            union all
+            (select contact_id from {after} except select contact_id from {before})
+            limit 1
+        """
+        return not database.in_little_memory(
+            self._layout.scratch, lambda connection: connection.execute(only_in_one).fetchall()
+        )
 
     def keep(self, now: datetime) -> Listed:
         """Merges all that was seen into the lake's contacts, atomically. What was listed now has
         `last_seen_at` = `now`; contacts that are listed no more stay as they were."""
         agree = self.last_passes_agree() or len(self._passes) == 1
-        known = self._layout.contacts
-        old = (
-            f"select * from read_parquet({quote(str(known))})"
-            if known.exists()
-            else "select null::varchar as contact_id, null::varchar as attributes, "
-            "null::timestamptz as first_seen_at, null::timestamptz as last_seen_at where false"
-        )
-        with database.in_memory(self._layout.scratch) as connection:
+        target = self._layout.contacts
+        moment = now.astimezone(UTC).isoformat().encode()
+        schema = CONTACTS.with_metadata({_LISTED_AT: moment})
+        fresh = self._directory / target.name
+
+        def merge(connection: duckdb.DuckDBPyConnection) -> None:
+            with (
+                files.storing(fresh),
+                files.private(fresh) as file,
+                pq.ParquetWriter(file, schema, compression="zstd") as writer,
+            ):
+                for batch in self._merged(connection, target, now):
+                    writer.write_batch(batch.cast(CONTACTS))
+            with files.storing(fresh):
+                files.sync_file(fresh)
+
+        database.in_little_memory(self._layout.scratch, merge)
+        files.make_directory(target.parent)
+        files.replace(fresh, target)
+        listed = pc.sum(pc.equal(_seen_last(target), pa.scalar(now, MOMENT))).as_py()
+        return Listed(listed or 0, pq.read_metadata(target).num_rows, len(self._passes), agree)
+
+    def _merged(
+        self, connection: duckdb.DuckDBPyConnection, known: Path, now: datetime
+    ) -> Iterator[pa.RecordBatch]:
+        """What is known and what was seen now, a share of the contacts at a time."""
+        seen = f"read_parquet({paths(self._passes)}, filename = true)"
+        old = f"read_parquet({quote(str(known))})" if known.exists() else _NOBODY
+        sizes = map(_size, [*self._passes, known] if known.exists() else self._passes)
+        shares = database.shares(*map(sum, zip(*sizes, strict=True)))
+        for share in range(shares):
+            mine = f"where hash(contact_id) % {shares} = {share}"
             merged = connection.sql(
                 f"""
                 with seen as (
                     select contact_id, arg_max(attributes, filename) as attributes
-                    from read_parquet({paths(self._passes)}, filename = true)
-                    group by contact_id
+                    from {seen} {mine} group by contact_id
                 ),
-                old as ({old})
+                old as (select * from {old} {mine})
                 select
                     contact_id,
                     case when seen.contact_id is null then old.attributes
@@ -107,32 +143,45 @@ class ContactSpool:
                     case when seen.contact_id is null then old.last_seen_at
                         else $now::timestamptz end as last_seen_at
                 from seen full outer join old using (contact_id)
-                order by contact_id
                 """,
                 params={"now": now},
-            ).to_arrow_table()
-        moment = now.astimezone(UTC).isoformat().encode()
-        files.replace_table(
-            merged.cast(CONTACTS).replace_schema_metadata({_LISTED_AT: moment}), known
-        )
-        listed = pa.compute.sum(
-            pa.compute.equal(merged["last_seen_at"], pa.scalar(now, CONTACTS[3].type))
-        ).as_py()
-        return Listed(listed or 0, merged.num_rows, len(self._passes), agree)
+            )
+            yield from merged.to_arrow_reader(_BATCH_ROWS)
 
     def close(self) -> None:
         files.remove_tree(self._directory)
 
 
 def current_ids(layout: Layout) -> pa.Array:
-    """The ids of the newest list; empty where none was read yet."""
+    """The ids of the newest list, in order; empty where none was read yet."""
     if not layout.contacts.exists():
         return pa.array([], pa.string())
+    told = (pq.read_schema(layout.contacts).metadata or {}).get(_LISTED_AT)
+    if told is None:
+        raise StorageError(f"{layout.contacts} is not a list of this pipeline: remove it")
+    newest = pa.scalar(datetime.fromisoformat(told.decode()), MOMENT)
     table = pq.read_table(layout.contacts, columns=["contact_id", "last_seen_at"])
-    told = (pq.read_schema(layout.contacts).metadata or {})[_LISTED_AT].decode()
-    newest = pa.scalar(datetime.fromisoformat(told), CONTACTS.field("last_seen_at").type)
-    listed = table.filter(pa.compute.equal(table["last_seen_at"], newest))
-    return listed["contact_id"].combine_chunks()
+    listed = table.filter(pc.equal(table["last_seen_at"], newest))["contact_id"].combine_chunks()
+    return listed.take(pc.sort_indices(listed))
+
+
+def _batched(contacts: Iterable[Contact]) -> Iterator[list[Contact]]:
+    """Pages are small, and a row group has a price."""
+    rest = iter(contacts)
+    while rows := list(islice(rest, _BATCH_ROWS)):
+        yield rows
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Rows, and the bytes that they take unpacked."""
+    facts = pq.read_metadata(path)
+    return facts.num_rows, sum(
+        facts.row_group(n).total_byte_size for n in range(facts.num_row_groups)
+    )
+
+
+def _seen_last(path: Path) -> pa.ChunkedArray:
+    return pq.read_table(path, columns=["last_seen_at"])["last_seen_at"]
 
 
 def _canonical(attributes: dict[str, object]) -> str | None:

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -44,14 +44,14 @@ def make_directory(path: Path) -> None:
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Writes Parquet and has the disk confirm it. Not atomic by itself."""
-    with storing(path), _private(path) as file:
+    with storing(path), private(path) as file:
         pq.write_table(table, file, compression="zstd", compression_level=1)
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
 
 
 @contextlib.contextmanager
-def _private(path: Path) -> Iterator[Any]:
+def private(path: Path) -> Iterator[IO[bytes]]:
+    """A new or emptied file, for its owner alone."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         yield file
@@ -75,10 +75,9 @@ def replace_table(table: pa.Table, path: Path) -> None:
 def replace_json(value: Any, path: Path) -> None:
     make_directory(path.parent)
     fresh = path.with_name(f".{path.name}.new")
-    with storing(path), _private(fresh) as file:
+    with storing(path), private(fresh) as file:
         file.write(json.dumps(value, indent=2, sort_keys=True).encode())
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
     replace(fresh, path)
 
 
@@ -90,6 +89,12 @@ def read_json(path: Path) -> Any:
         return None
     except (OSError, ValueError) as exc:
         raise StorageError(f"{path} cannot be read: {type(exc).__name__}") from exc
+
+
+def sync(file: IO[bytes]) -> None:
+    """Has the disk confirm an open file."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sync_file(path: Path) -> None:

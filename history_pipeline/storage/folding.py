@@ -33,32 +33,29 @@ WINNER_COLUMNS = (
 )
 """What a row takes from the winning copy as it is."""
 
-RANK = """
-    (ended_at is not null) desc,
-    run_at desc,
-    (source = 'main') desc,
-    is_own desc,
-    observed_at desc,
-    requested_contact_id asc,
-    started_at_text, ended_at_text, state, media_type, type_id, subject, uri,
-    owner_id, owner_user_name, owner_first_name, owner_last_name, extra, attributes::varchar
-"""
+STANDING = """{
+    'open': ended_at is null,
+    'run': -epoch_us(run_at),
+    'not_main': source <> 'main',
+    'not_own': not is_own,
+    'seen': -epoch_us(observed_at),
+    'requested': requested_contact_id,
+    'rest': hash(
+        started_at_text, ended_at_text, state, media_type, type_id, subject, uri, owner_id,
+        owner_user_name, owner_first_name, owner_last_name, extra, attributes
+    )
+}"""
+"""The smaller, the better: what a copy is worth, in a few bytes. The hash stands for its text, so
+that choosing among copies never holds what they say."""
 
 
-def fold(copies: str, key: str) -> str:
-    """A select with one row per `key` (a list of columns) over the relation `copies`."""
-    winners = ",\n        ".join(WINNER_COLUMNS)
+def winners(copies: str, key: str) -> str:
+    """A select with one row per `key` (a list of expressions) over the relation `copies`: the
+    `copy_id` of the copy that wins, and what is merged from all of them. Small rows, whatever
+    the interactions hold."""
     return f"""
-    with ranked as (
-        select *, row_number() over (partition by {key} order by {RANK}) as place
-        from {copies}
-    ),
-    winners as (
-        select interaction_id, asked, {winners} from ranked where place = 1
-    ),
-    sightings as (
         select
-            {key},
+            arg_min(copy_id, {STANDING}) as copy_id,
             arg_max(contact_id, {{'at': contact_seen_at, 'run': run_at, 'own': is_own,
                 'contact': contact_id}}) as contact_id,
             max(contact_seen_at) filter (where contact_id is not null) as contact_seen_at,
@@ -68,17 +65,24 @@ def fold(copies: str, key: str) -> str:
             max(last_seen_at) as last_seen_at
         from {copies}
         group by {key}
-    )
-    select
-        winners.interaction_id,
-        sightings.contact_id,
-        {", ".join(f"winners.{column}" for column in WINNER_COLUMNS)},
-        winners.asked,
-        sightings.seen_in_main,
-        sightings.seen_in_archive,
-        sightings.first_seen_at,
-        sightings.last_seen_at,
-        coalesce(sightings.contact_seen_at, sightings.last_seen_at) as contact_seen_at
-    from winners
-    join sightings using ({key})
+    """
+
+
+def folded(copies: str, winners_: str) -> str:
+    """A select with the rows of `copies` that won, in the columns of a part; `winners_` is what
+    `winners` has chosen among the same copies. It streams: only `winners_` is held."""
+    taken = ", ".join(f"copies.{column}" for column in WINNER_COLUMNS)
+    return f"""
+        select
+            copies.interaction_id,
+            won.contact_id,
+            {taken},
+            copies.asked,
+            won.seen_in_main,
+            won.seen_in_archive,
+            won.first_seen_at,
+            won.last_seen_at,
+            coalesce(won.contact_seen_at, won.last_seen_at) as contact_seen_at
+        from {copies} as copies
+        join {winners_} as won using (copy_id)
     """

@@ -18,12 +18,15 @@ import duckdb
 from history_pipeline.errors import StorageError
 from history_pipeline.storage import coverage, database, files, locks, parts
 from history_pipeline.storage.database import paths
-from history_pipeline.storage.folding import WINNER_COLUMNS, fold
+from history_pipeline.storage.folding import WINNER_COLUMNS, folded, winners
 from history_pipeline.storage.layout import Layout
 
 WAREHOUSE_FORMAT = 1
 LOCK_DEADLINE = 120.0
 """Seconds to wait for another writer: a load of millions of rows takes a few."""
+
+ROWS_AT_ONCE = 500_000
+"""Interactions of one share of a load: what is held of them while the best copies are chosen."""
 
 LEDGER_DAYS = 30
 _INTERNAL = ("observed_at", "run_at", "is_own", "attributes")
@@ -126,25 +129,40 @@ def _stat(layout: Layout, path: Path) -> _LakeFile:
 def _load_days(
     connection: duckdb.DuckDBPyConnection, layout: Layout, days: list[_LakeFile]
 ) -> None:
-    """Replaces the rows of every interaction in these days. A day's file is the union of all that
-    was ever seen of it, so its rows stand by themselves, except for interactions whose day has
-    changed: for those, every day that they were seen on is folded together."""
+    """Replaces the rows of every interaction in these days, a share of the interactions at a
+    time, so that memory has a bound however many there are."""
     if not days:
         return
-    connection.execute(f"""
-        create or replace temp table incoming as
-        from read_parquet({paths([file.path for file in days])})
-    """)
-    others = _days_of_moved(connection, layout, {file.path for file in days})
+    found = f"read_parquet({paths([file.path for file in days])})"
+    shares = 1 + _one(connection, f"select count(*) from {found}") // ROWS_AT_ONCE
+    for share in range(shares):
+        connection.execute(f"""
+            create or replace temp table incoming as
+            from {found} where hash(interaction_id) % {shares} = {share}
+        """)
+        _load_incoming(connection, layout, {file.path for file in days})
+
+
+def _load_incoming(connection: duckdb.DuckDBPyConnection, layout: Layout, days: set[Path]) -> None:
+    """A day's file is the union of all that was ever seen of it, so its rows stand by themselves,
+    except for interactions whose day has changed: for those, every day that they were seen on is
+    folded together."""
+    others = _days_of_moved(connection, layout, days)
     if others:
         connection.execute(f"""
             insert into incoming by name
             from read_parquet({paths(others)})
-            semi join raw_gws.moved_interactions using (interaction_id)
+            where interaction_id in (
+                select interaction_id from raw_gws.moved_interactions
+                semi join incoming using (interaction_id)
+            )
         """)
-    connection.execute(
-        f"create or replace temp table winners as {fold('incoming', 'interaction_id')}"
-    )
+    copies = "(select *, rowid as copy_id from incoming)"
+    connection.execute(f"""
+        create or replace temp table chosen as {winners(copies, "interaction_id")};
+        create or replace temp table winners as {folded(copies, "chosen")};
+        drop table chosen;
+    """)
     columns = ", ".join(
         row[0] for row in connection.execute("describe raw_gws.interactions").fetchall()
     )

@@ -178,15 +178,12 @@ def test_a_repeated_compaction_gives_the_same_rows(lake: Lake, tmp_path: Path) -
     shutil.copytree(attempt.directory, saved)
     lake.compact(attempt)
     target = lake.layout.window_ledger(attempt.run_id, MAY)
-    once = (lake.layout.day(date(2024, 5, 1)).read_bytes(), lake.day_rows(),
-            (target / "run.json").read_bytes())  # fmt: skip
+    once = (lake.day_rows(), (target / "run.json").read_bytes())
     # killed between the day files and the ledger: the parts are there still, the ledger is not
     shutil.rmtree(target)
     shutil.copytree(saved, attempt.directory, dirs_exist_ok=True)
     lake.compact(attempt)
-    assert lake.day_rows() == once[1]
-    assert lake.layout.day(date(2024, 5, 1)).read_bytes() == once[0]
-    assert (target / "run.json").read_bytes() == once[2]
+    assert (lake.day_rows(), (target / "run.json").read_bytes()) == once
 
 
 def test_leftovers_of_a_killed_compaction_are_in_nobodys_way(lake: Lake) -> None:

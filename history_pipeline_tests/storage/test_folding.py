@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from history_pipeline.storage.compaction import KEY
-from history_pipeline.storage.folding import fold
+from history_pipeline.storage import folding
+from history_pipeline.storage.days import KEY
 from history_pipeline.storage.schemas import OBSERVATIONS
 from history_pipeline_tests.storage.lake import Row, observation
 
@@ -31,9 +31,11 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 def folded(
     connection: duckdb.DuckDBPyConnection, rows: list[Row], key: str = "interaction_id"
 ) -> list[Row]:
-    copies = pa.Table.from_pylist(rows, OBSERVATIONS)
-    connection.register("copies", copies)
-    result = connection.sql(fold("copies", key)).to_arrow_table().select(OBSERVATIONS.names)
+    arrived = pa.Table.from_pylist(rows, OBSERVATIONS)
+    connection.register("arrived", arrived.append_column("copy_id", [range(len(rows))]))
+    chosen = f"({folding.winners('arrived', key)})"
+    query = folding.folded("arrived", chosen)
+    result = connection.sql(query).to_arrow_table().select(OBSERVATIONS.names)
     return sorted(result.cast(OBSERVATIONS).to_pylist(), key=repr)
 
 

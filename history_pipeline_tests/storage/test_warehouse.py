@@ -14,7 +14,7 @@ import pytest
 
 from history_pipeline.errors import StorageError
 from history_pipeline.model import Contact, Source, Window
-from history_pipeline.storage import contact_list, database, warehouse
+from history_pipeline.storage import contact_list, database, splitting, warehouse
 from history_pipeline.storage.layout import Layout
 from history_pipeline_tests.storage.lake import (
     BOTH,
@@ -264,9 +264,28 @@ def test_a_day_that_is_loaded_again_does_not_bring_a_moved_interaction_back(lake
     assert content(lake) == rebuilt(lake)
 
 
+def test_a_moved_interaction_is_left_alone_by_a_load_that_only_meets_its_old_day(
+    lake: Lake,
+) -> None:
+    lake.run([observation(name, window_date=D1) for name in ("x", "y")], run=0)
+    lake.run([observation("x", run=1, window_date=D2), observation("y", run=1, window_date=D3)],
+             run=1)  # fmt: skip
+    lake.load(1)
+    lake.run([observation("y", run=2, window_date=D3)], run=2)
+    lake.load(2)
+    assert lake.interaction("x")["window_date"] == D2
+    assert content(lake) == rebuilt(lake)
+
+
 @pytest.mark.parametrize("seed", range(2))
-def test_any_runs_loaded_at_any_moments_equal_a_rebuild(lake: Lake, seed: int) -> None:
+@pytest.mark.parametrize("rows_at_once", [2, 1_000])
+def test_any_runs_loaded_at_any_moments_equal_a_rebuild(
+    lake: Lake, seed: int, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Law 12, over runs that move, end, merge and lose interactions."""
+    monkeypatch.setattr(database, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(warehouse, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(splitting, "HELD_BYTES", rows_at_once * 100)
     dice = random.Random(seed)
     names = ("x", "X", "y")
     for run in range(5):

@@ -1,0 +1,124 @@
+"""A window's observations set apart by day, in one pass and in bounded memory.
+
+Each day can then be folded by itself, however much the window holds. Knows parts and files; does
+not know which copy wins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from history_pipeline.errors import StorageError
+from history_pipeline.storage import files
+from history_pipeline.storage.schemas import OBSERVATIONS
+
+COPY_ID = "copy_id"
+SPLIT = OBSERVATIONS.append(pa.field(COPY_ID, pa.int64(), nullable=False))
+
+HELD_BYTES = 4 * 1024 * 1024
+"""Taken in before it is sorted by day: enough for batches worth writing."""
+
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+@dataclass(frozen=True, slots=True)
+class DayCopies:
+    """One day's observations, in a file that can be read batch by batch, more than once."""
+
+    day: date
+    path: Path
+    rows: int
+    bytes: int
+
+    @property
+    def batch_rows(self) -> int:
+        """As many of its rows as fit into HELD_BYTES: rows can be large."""
+        return max(256, min(16_384, HELD_BYTES * self.rows // max(1, self.bytes)))
+
+    @contextlib.contextmanager
+    def batches(self) -> Any:
+        with self.path.open("rb") as file, pa.ipc.open_stream(file) as reader:
+            yield reader
+
+
+def split_by_day(observations: list[Path], directory: Path) -> list[DayCopies]:
+    """Reads these files of parts once; leaves one file a day in `directory`, days ascending."""
+    with _Splitter(directory) as splitter:
+        for path in observations:
+            splitter.take(_read(path))
+    return splitter.days()
+
+
+class _Splitter:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._writers: dict[date, pa.ipc.RecordBatchStreamWriter] = {}
+        self._sizes: dict[date, tuple[int, int]] = {}
+        self._held: list[pa.Table] = []
+        self._held_bytes = 0
+        self._seen = 0
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> _Splitter:
+        files.make_directory(self._directory)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._open, files.storing(self._directory):
+            if kind is None:
+                self._flush()
+
+    def take(self, table: pa.Table) -> None:
+        copy_ids = pa.array(range(self._seen, self._seen + table.num_rows), pa.int64())
+        self._seen += table.num_rows
+        self._held.append(table.append_column(SPLIT.field(COPY_ID), copy_ids))
+        self._held_bytes += table.nbytes
+        if self._held_bytes >= HELD_BYTES:
+            with files.storing(self._directory):
+                self._flush()
+
+    def days(self) -> list[DayCopies]:
+        return [DayCopies(day, self._path(day), *size) for day, size in sorted(self._sizes.items())]
+
+    def _flush(self) -> None:
+        if not self._held:
+            return
+        held = pa.concat_tables(self._held)
+        self._held, self._held_bytes = [], 0
+        held = held.take(pc.sort_indices(held, sort_keys=[("window_date", "ascending")]))
+        ends = pc.run_end_encode(held["window_date"].combine_chunks())
+        start = 0
+        for day, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
+            self._write(day, held.slice(start, end - start))
+            start = end
+
+    def _write(self, day: date, rows: pa.Table) -> None:
+        writer = self._writers.get(day)
+        if writer is None:
+            file = self._open.enter_context(files.private(self._path(day)))
+            writer = self._open.enter_context(pa.ipc.new_stream(file, SPLIT, options=_OPTIONS))
+            self._writers[day] = writer
+        writer.write_table(rows)
+        count, size = self._sizes.get(day, (0, 0))
+        self._sizes[day] = count + rows.num_rows, size + rows.nbytes
+
+    def _path(self, day: date) -> Path:
+        return self._directory / f"{day.isoformat()}.arrows"
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=OBSERVATIONS)
+    except (OSError, pa.ArrowException) as exc:
+        raise StorageError(
+            f"{path.parent} is damaged: remove it, and what it held is asked for again"
+        ) from exc
