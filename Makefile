@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo ui test lint install install-dev clean
+.PHONY: help demo ui test test-slow lint install install-dev clean
 
 help:
 	@echo "make demo   run the whole pipeline against the embedded server"
 	@echo "make ui     open Dagster's UI on the same data (http://127.0.0.1:3000)"
 	@echo "make test   run the tests"
+	@echo "make test-slow   run the tests that take more than ten seconds each"
 	@echo "make lint   formatting, lint, types and import rules"
 
 demo: install
@@ -20,7 +21,10 @@ ui: install
 	$(BIN)/history-pipeline ui
 
 test: install-dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: install-dev
+	$(BIN)/python -m pytest -q -m slow
 
 lint: install-dev
 	$(BIN)/ruff format --check history_pipeline history_pipeline_tests

@@ -114,7 +114,8 @@ async def _ask(
         client.forget(inquiry)
     raise ServerUnusable(
         f"RetrieveInteractionHistory for {window.start} ({source.value}) was not answered: {last}; "
-        "use HISTORY_CONTACTS=file:PATH where the site does not offer it"
+        "use HISTORY_CONTACTS=file:PATH where the site does not offer it, and "
+        "HISTORY_SOURCES=main where it has no archive"
     ) from last
 
 

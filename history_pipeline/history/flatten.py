@@ -120,6 +120,7 @@ class Flattener:
     def __init__(self, zone: ZoneInfo) -> None:
         self._days = LocalDays(zone)
         self.read = 0
+        """Records with a readable start, those of other windows included."""
         self.odd_offsets = 0
         self.offset_sample: dict[tuple[int, int], None] = {}
 
@@ -151,10 +152,10 @@ class Flattener:
                 rejected += 1
             else:
                 landed += 1
-        self.read += landed
         return landed, rejected
 
     def _note_offset(self, started: int, offset: int) -> None:
+        self.read += 1
         if offset != self._days.offset(started):
             self.odd_offsets += 1
         if len(self.offset_sample) < _ZONE_SAMPLE:

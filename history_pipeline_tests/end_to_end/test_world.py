@@ -77,6 +77,38 @@ def test_a_rerun_changes_nothing_but_when_things_were_last_seen(tmp_path: Path) 
     assert len(fetch(layout, "select distinct run_id from raw_gws.runs")) == 2
 
 
+def test_the_contacts_that_were_active_are_enough(tmp_path: Path) -> None:
+    """With HISTORY_CONTACTS=activity, fewer are asked, and nothing of these days is missing."""
+    span = Span(date(2026, 10, 1), date(2026, 10, 31), seed=4, contacts=200)
+    first, end = date(2026, 10, 24), date(2026, 10, 26)
+    with simulator(span) as url:
+        told = environment(
+            url,
+            tmp_path,
+            HISTORY_CUSTOM_ATTRIBUTES=json.dumps(ASKED),
+            HISTORY_CONTACTS="activity",
+        )
+        settings = settings_of(told)
+        extraction = run_days(settings, Window(first, end))
+    layout = open_layout(settings)
+    compare(layout, span, first, end)
+    assert {account.planned for _, each in extraction.windows for account in each} == {
+        fetch(layout, "select count(*) from raw_gws.contacts")[0][0]
+    }
+    assert 0 < fetch(layout, "select count(*) from raw_gws.contacts")[0][0] < 150
+
+
+def test_a_wrong_zone_is_noticed_and_the_likely_one_is_named(tmp_path: Path) -> None:
+    span = Span(date(2026, 5, 1), date(2026, 5, 5), "Asia/Kolkata", contacts=20)
+    with simulator(span) as url:
+        extraction = run_days(
+            settings_of(environment(url, tmp_path)), Window(date(2026, 5, 2), date(2026, 5, 4))
+        )
+    (warning,) = extraction.warnings
+    assert "GWS_TIMEZONE=Europe/Berlin" in warning
+    assert warning.endswith("a zone like Asia/Colombo or Asia/Kolkata")
+
+
 def test_a_giant_contact_comes_in_whole(tmp_path: Path) -> None:
     span = Span(date(2026, 10, 1), date(2026, 10, 31), contacts=3, giant=30_000)
     with simulator(span) as url:
