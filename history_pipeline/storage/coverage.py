@@ -98,7 +98,10 @@ _MERGED = """
         from flagged
     )
     select contact_id, source, min(span_start), max(span_end),
-        any_value(said.state), any_value(said.is_whole), max(said.finished_at)
+        any_value(said.state), any_value(said.is_whole),
+        -- what is loaded late is compared with this: where it may replace, rather too early
+        case when any_value(said.is_whole and said.state = 'answered') then max(said.finished_at)
+            else min(said.finished_at) end
     from numbered
     group by contact_id, source, island
 """

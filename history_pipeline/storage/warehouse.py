@@ -352,7 +352,7 @@ def _prune_ledger(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
             and (state <> 'failed' or exists (
                 from raw_gws.coverage as covered
                 where covered.contact_id = old.contact_id and covered.source = old.source
-                    and covered.state = 'answered'
+                    and covered.state = 'answered' and covered.finished_at > old.finished_at
                     and covered.span_start <= old.window_start
                     and covered.span_end >= old.window_end
             ))

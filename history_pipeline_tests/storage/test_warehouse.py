@@ -383,11 +383,6 @@ def test_a_failure_is_kept_until_a_later_answer_covers_its_days(lake: Lake) -> N
     }
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a failure older than 30 days is dropped once its days are answered, were it before: "
-    "coverage is right either way, but the ledger's last word on it is lost",
-)
 def test_an_answer_before_the_failure_does_not_make_up_for_it(lake: Lake) -> None:
     lake.run([], run=0, contacts=["c3"])
     lake.run([], run=1, contacts=["c3"], states=STATES)
