@@ -67,6 +67,14 @@ def status() -> None:
 
 
 @app.command()
+def rebuild() -> None:
+    """Make the warehouse anew from the lake, and publish it. Asks the server nothing."""
+    from history_pipeline.cli.rebuild import run_rebuild
+
+    raise typer.Exit(run_rebuild())
+
+
+@app.command()
 def ui(port: int = 3000) -> None:
     """Open Dagster's UI, with its daemon, on the same data."""
     from history_pipeline.cli.ui import run_ui

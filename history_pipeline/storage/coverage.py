@@ -41,6 +41,17 @@ def merge(connection: duckdb.DuckDBPyConnection, *, start: str, end: str, is_who
     connection.execute("drop table touched; drop table standing;")
 
 
+def draw_in(connection: duckdb.DuckDBPyConnection) -> None:
+    """Takes the first and the last day off every span that proves something: its days were cut in
+    another zone, so at its edges some of today's zone may lie beyond what was asked."""
+    connection.execute("""
+        update raw_gws.coverage
+        set span_start = span_start + 1, span_end = span_end - 1
+        where state <> 'failed';
+        delete from raw_gws.coverage where span_start >= span_end;
+    """)
+
+
 # Spans are cut at every edge that lies inside the window; what reaches beyond it stays in one
 # piece. Then the best outcome of each piece is kept, and neighbours that stand alike are joined.
 _MERGED = """

@@ -14,9 +14,12 @@ from history_pipeline.storage import files
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import LAKE_FORMAT
 
+_RECUTTING = "recutting_to"
 
-def open_data_dir(root: Path, *, server: str, zone: str) -> Layout:
-    """Makes the directory where it is absent, and checks that it is ours to write.
+
+def open_data_dir(root: Path, *, server: str, zone: str, to_rebuild: bool = False) -> Layout:
+    """Makes the directory where it is absent, and checks that it is ours to write. Only a rebuild
+    may come with another zone.
 
     Raises ConfigurationError where it belongs to another server or zone, or cannot be written.
     """
@@ -38,20 +41,43 @@ def open_data_dir(root: Path, *, server: str, zone: str) -> Layout:
         raise ConfigurationError(
             f"HISTORY_DATA_DIR cannot be used: {exc}; give a directory that this user may write"
         ) from exc
-    _check(known, server=server, zone=zone, root=root)
+    _check(known, server=server, zone=None if to_rebuild else zone, root=root)
     return layout
 
 
-def _check(known: dict[str, object], *, server: str, zone: str, root: Path) -> None:
+def zone_of(layout: Layout) -> str | None:
+    """The zone in which all days are cut; None while they are being cut anew."""
+    known = files.read_json(layout.identity) or {}
+    return None if _RECUTTING in known else known.get("zone")
+
+
+def note_recutting(layout: Layout, zone: str) -> None:
+    """From here until `note_zone`, nobody may use the directory."""
+    files.replace_json({**files.read_json(layout.identity), _RECUTTING: zone}, layout.identity)
+
+
+def note_zone(layout: Layout, zone: str) -> None:
+    """The days are cut in this zone now."""
+    known = {**files.read_json(layout.identity), "zone": zone}
+    known.pop(_RECUTTING, None)
+    files.replace_json(known, layout.identity)
+
+
+def _check(known: dict[str, object], *, server: str, zone: str | None, root: Path) -> None:
     if known.get("server") != server:
         raise ConfigurationError(
             f"{root} holds the history of {known.get('server')}, but GWS_URL is {server}; "
             "give each server its own HISTORY_DATA_DIR"
         )
-    if known.get("zone") != zone:
+    if zone is not None and _RECUTTING in known:
+        raise ConfigurationError(
+            f"the days in {root} were being cut in {known[_RECUTTING]} when that was broken off; "
+            "run history-pipeline rebuild"
+        )
+    if zone is not None and known.get("zone") != zone:
         raise ConfigurationError(
             f"the days in {root} were cut in {known.get('zone')}, but GWS_TIMEZONE is {zone}; "
-            "set it back, or use a new HISTORY_DATA_DIR"
+            "set it back, or run history-pipeline rebuild to cut them anew"
         )
     if known.get("format") != LAKE_FORMAT:
         raise ConfigurationError(

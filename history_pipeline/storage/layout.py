@@ -69,8 +69,16 @@ class Layout:
         """Files of a step that is under way; whatever lies here may be removed."""
         return self.root / "tmp"
 
-    def day(self, day: date) -> Path:
-        return self.days / f"{day:%Y}" / f"{day.isoformat()}.parquet"
+    def day(self, day: date, days: Path | None = None) -> Path:
+        """A day's file, in `days` where that is not the lake's own directory."""
+        return (days or self.days) / f"{day:%Y}" / f"{day.isoformat()}.parquet"
+
+    def day_files(self) -> list[Path]:
+        return sorted(self.days.glob("*/[0-9]*.parquet"))
+
+    def window_ledgers(self) -> list[Path]:
+        """The directories of all finished windows."""
+        return sorted(path for path in self.ledger.glob("[0-9]*") if path.is_dir())
 
     def window_ledger(self, run_id: str, window: Window) -> Path:
         """The directory that a finished window leaves; its presence is the window's commit."""

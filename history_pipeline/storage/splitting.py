@@ -7,6 +7,7 @@ not know which copy wins.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -52,9 +53,14 @@ class DayCopies:
 
 def split_by_day(observations: list[Path], directory: Path) -> list[DayCopies]:
     """Reads these files of parts once; leaves one file a day in `directory`, days ascending."""
+    return split_tables(map(_read, observations), directory)
+
+
+def split_tables(tables: Iterable[pa.Table], directory: Path) -> list[DayCopies]:
+    """The same of tables with the columns OBSERVATIONS."""
     with _Splitter(directory) as splitter:
-        for path in observations:
-            splitter.take(_read(path))
+        for table in tables:
+            splitter.take(table)
     return splitter.days()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -61,16 +62,31 @@ def writing(layout: Layout, purpose: str, deadline: float = LOCK_DEADLINE) -> It
 
 def load(layout: Layout, now: datetime) -> Loaded:
     """Loads what is new in the lake. Loading nothing new changes nothing."""
-    with (
-        writing(layout, "loading the warehouse"),
-        database.writing(layout.warehouse, layout.scratch) as connection,
-    ):
+    with writing(layout, "loading the warehouse"):
+        return _load(layout, layout.warehouse, now)
+
+
+def rebuild(layout: Layout, now: datetime) -> Loaded:
+    """Makes the warehouse anew from the lake alone, and puts it in place of the one that is there,
+    which stays as it is until then."""
+    with writing(layout, "rebuilding the warehouse"):
+        fresh = layout.warehouse.with_name(f".{layout.warehouse.name}.new")
+        for leftover in (fresh, _log_of(fresh)):
+            files.remove_tree(leftover)
+        loaded = _load(layout, fresh, now)
+        # what is not in the old file yet belongs to that file; it would spoil the new one
+        files.remove_tree(_log_of(layout.warehouse))
+        files.replace(fresh, layout.warehouse)
+    return loaded
+
+
+def _load(layout: Layout, path: Path, now: datetime) -> Loaded:
+    with database.writing(path, layout.scratch) as connection:
         _prepare(connection)
         days, windows, contacts = _news(connection, layout)
         connection.execute("begin transaction")
         _load_days(connection, layout, days)
-        for window in windows:
-            _load_window(connection, window.path)
+        _load_windows(connection, layout, [window.path for window in windows])
         if contacts:
             _load_contacts(connection, layout)
         fresh = [*days, *windows, *contacts]
@@ -81,8 +97,12 @@ def load(layout: Layout, now: datetime) -> Loaded:
         connection.execute("commit")
         loaded = _count(connection, len(days), len(windows))
         connection.execute("checkpoint")
-    layout.warehouse.chmod(0o600)
+    path.chmod(0o600)
     return loaded
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
@@ -107,16 +127,16 @@ def _news(
         ).fetchall()
     }
 
-    def fresh(found: Iterator[Path]) -> list[_LakeFile]:
-        candidates = (_stat(layout, path) for path in sorted(found))
+    def fresh(found: list[Path]) -> list[_LakeFile]:
+        candidates = (_stat(layout, path) for path in found)
         return [
             file for file in candidates if known.get(file.relative) != (file.size, file.modified_ns)
         ]
 
     return (
-        fresh(layout.days.glob("*/[0-9]*.parquet")),
-        fresh(path for path in layout.ledger.glob("[0-9]*") if path.is_dir()),
-        fresh(iter([layout.contacts] if layout.contacts.exists() else [])),
+        fresh(layout.day_files()),
+        fresh(layout.window_ledgers()),
+        fresh([layout.contacts] if layout.contacts.exists() else []),
     )
 
 
@@ -247,8 +267,27 @@ def _write_attributes(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-def _load_window(connection: duckdb.DuckDBPyConnection, directory: Path) -> None:
-    run = files.read_json(directory / "run.json")
+def _load_windows(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, directories: list[Path]
+) -> None:
+    """In the order in which they ended; but those whose days were cut in another zone go first,
+    and prove less than those after them."""
+    zone = (files.read_json(layout.identity) or {}).get("zone")
+    found = [(files.read_json(directory / "run.json"), directory) for directory in directories]
+    found.sort(key=lambda each: (str(each[0]["finished_at"]), each[1].name))
+    ours = [each for each in found if zone in (None, each[0]["scope"]["server_timezone"])]
+    others = [each for each in found if each not in ours]
+    for run, directory in others:
+        _load_window(connection, directory, run)
+    if others:
+        coverage.draw_in(connection)
+    for run, directory in ours:
+        _load_window(connection, directory, run)
+
+
+def _load_window(
+    connection: duckdb.DuckDBPyConnection, directory: Path, run: dict[str, Any]
+) -> None:
     scope = run["scope"]
     facts = [run["run_id"], run["window_start"], run["window_end"]]
     connection.execute(
@@ -300,7 +339,7 @@ def _load_window(connection: duckdb.DuckDBPyConnection, directory: Path) -> None
 
 
 def _load_requests(
-    connection: duckdb.DuckDBPyConnection, directory: Path, run: dict[str, object]
+    connection: duckdb.DuckDBPyConnection, directory: Path, run: dict[str, Any]
 ) -> None:
     connection.execute(
         f"""
@@ -316,7 +355,6 @@ def _load_requests(
         insert into raw_gws.requests by name from requests;
     """)
     scope = run["scope"]
-    assert isinstance(scope, dict)  # noqa: S101 - written by compaction
     coverage.merge(
         connection,
         start=str(run["window_start"]),
