@@ -18,6 +18,7 @@
     ├── Interrupted            ask again; spends no attempt, bounded in time
     │   ├── Unreachable        no connection; nothing was sent
     │   ├── EpochLost          the CometD session ended under the request
+    │   │   └── ChannelMute    it accepts and delivers nothing, so it was ended
     │   ├── SessionLost        the HTTP session or its CSRF token is not valid any more
     │   └── Throttled          429 or 503; carries how long to hold back
     ├── RequestRefused         asking again is of no use: this request has failed
@@ -106,6 +107,10 @@ class EpochLost(Interrupted):
     def __init__(self, reason: str, pause: float = 0.0) -> None:
         super().__init__(reason)
         self.pause = pause
+
+
+class ChannelMute(EpochLost):
+    """The channel accepted requests and delivered nothing, not even a canary's answer."""
 
 
 class SessionLost(Interrupted):

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -32,6 +32,7 @@ from history_pipeline.bayeux.session import (
 )
 from history_pipeline.errors import (
     AttemptSpent,
+    ChannelMute,
     ChannelRefused,
     EpochLost,
     Interrupted,
@@ -44,10 +45,11 @@ from history_pipeline.errors import (
     Throttled,
 )
 from history_pipeline.gws import wire
-from history_pipeline.gws.correlation import Correlator
+from history_pipeline.gws.epoch import Epoch
 from history_pipeline.gws.inquiry import Inquiry
 from history_pipeline.gws.login import HTTP_TIMEOUT, Login
 from history_pipeline.gws.pacing import Pace
+from history_pipeline.gws.silence import Listener
 from history_pipeline.gws.wire import Notification, Reply
 
 log = logging.getLogger(__name__)
@@ -63,23 +65,13 @@ FAREWELL_SECONDS = 2.0
 LONGEST_PAUSE = 10.0
 
 
-@dataclass(slots=True, eq=False)
-class Epoch:
-    """The life of one CometD client id. `over` is set when it must end before its time."""
-
-    session: ClientSession
-    correlator: Correlator[Inquiry, Notification] = field(default_factory=Correlator)
-    inquiries: dict[int, Inquiry] = field(default_factory=dict)
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    pause: float = 0.0
-
-
 @dataclass(slots=True)
 class Tally:
     """What happened on the way; counts only."""
 
     handshakes: int = 0
     notifications: int = 0
+    answers: int = 0
     unmatched: int = 0
     throttled: int = 0
 
@@ -93,6 +85,8 @@ class Channel:
         *,
         path: str,
         channel: str,
+        canary_interval: float,
+        slots: asyncio.Semaphore,
         pace: Pace,
         patience: float,
         first_patience: float,
@@ -107,6 +101,8 @@ class Channel:
         self._changed = asyncio.Event()
         self._fatal: ServerUnusable | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._listener = Listener(canary_interval, pace, slots, self._post)
+        self._was_mute = False
         self.tally = Tally()
         self.acknowledges = False
 
@@ -137,14 +133,14 @@ class Channel:
     def is_current(self, epoch: Epoch) -> bool:
         return self._epoch is epoch
 
-    def end_epoch(self, epoch: Epoch | None, reason: str) -> None:
+    def end_epoch(self, epoch: Epoch, reason: PipelineError) -> None:
         """Everything outstanding in it is lost, and the keeper opens the next one."""
-        if epoch is None or self._epoch is not epoch:
+        if self._epoch is not epoch:
             return
         self._epoch = None
         epoch.over.set()
         for inquiry in epoch.inquiries.values():
-            inquiry.fail(EpochLost(reason))
+            inquiry.fail(reason if isinstance(reason, EpochLost) else EpochLost(str(reason)))
         epoch.inquiries.clear()
 
     def give_up(self, reason: ServerUnusable) -> None:
@@ -159,11 +155,40 @@ class Channel:
         if self._keeper is not None and self._keeper is not asyncio.current_task():
             self._keeper.cancel()
 
+    async def post(self, epoch: Epoch, inquiry: Inquiry) -> None:
+        """Sends the question and learns its reference id. Raises what the reply says."""
+        if not self.is_current(epoch):
+            raise EpochLost("the CometD session ended before the question was sent")
+        await self._post(epoch, inquiry)
+
+    async def _post(self, epoch: Epoch, inquiry: Inquiry) -> None:
+        ticket = epoch.correlator.sending(inquiry)
+        try:
+            reply = await self._login.send("POST", inquiry.path, inquiry.body)
+            reference_id = wire.reference_id(reply)
+        except Throttled as exc:
+            self.throttled(exc)
+            raise
+        else:
+            self._pace.relax()
+            epoch.owes()
+            inquiry.was_accepted(reference_id)
+            early = epoch.correlator.accepted(ticket, reference_id)
+            if early is not None:
+                self._deliver(inquiry, early)
+        finally:
+            epoch.correlator.not_accepted(ticket)
+
+    def _deliver(self, inquiry: Inquiry, notification: Notification) -> None:
+        if not notification.failed:
+            self.tally.answers += 1
+            self._listener.answered(inquiry, len(notification.records))
+        inquiry.deliver(notification)
+
     def forget(self, inquiry: Inquiry) -> None:
         """Nobody waits for this answer any more."""
-        epoch = self._epoch
-        if epoch is not None and epoch.inquiries.pop(id(inquiry), None) is not None:
-            epoch.correlator.forget(inquiry.reference_ids)
+        if self._epoch is not None and id(inquiry) in self._epoch.inquiries:
+            self._epoch.forget(inquiry)
 
     @property
     def outstanding(self) -> int:
@@ -193,7 +218,8 @@ class Channel:
                 return
             except (Interrupted, AttemptSpent) as exc:
                 lasted = loop.time() - opened
-                if lasted >= STEADY_SECONDS or self.tally.notifications > answered:
+                steady = lasted >= STEADY_SECONDS and not isinstance(exc, ChannelMute)
+                if steady or self.tally.notifications > answered:
                     failing_since, failures = loop.time(), 0
                 failures += 1
                 log.warning("channel lost: %s; opening it again", exc)
@@ -210,9 +236,10 @@ class Channel:
         epoch = Epoch(ClientSession())
         try:
             await self._open(epoch)
-            await self._first_of(self._beat(epoch), epoch.over.wait())
+            await self._first_of(self._beat(epoch), self._serve(epoch), epoch.over.wait())
         except (Interrupted, AttemptSpent, ServerUnusable) as exc:
-            self.end_epoch(epoch, str(exc))
+            self._was_mute = isinstance(exc, ChannelMute)
+            self.end_epoch(epoch, exc)
             await self._part(epoch)
             raise
         raise EpochLost("the HTTP session was replaced")
@@ -237,10 +264,7 @@ class Channel:
         if Subscribed(self._channel) not in events:
             raise ServerFault("the subscription was not confirmed")
         epoch.pause = self._hear(await self._exchange(epoch, session.connect()))
-        self.tally.handshakes += 1
-        self._epoch = epoch
-        self._changed.set()
-        self._changed = asyncio.Event()
+        epoch.delivered()
 
     async def _beat(self, epoch: Epoch) -> None:
         """Sends connect after connect until the session is lost, which it raises."""
@@ -260,6 +284,17 @@ class Channel:
             pause = self._hear(events)
             if pause > self._patience:
                 raise ServerSilent(f"the server advises a pause of {pause:.0f} s")
+
+    async def _serve(self, epoch: Epoch) -> None:
+        """Lets questions in, and listens for silence. After a mute epoch a canary goes first."""
+        if self._was_mute:
+            await self._listener.verify(epoch)
+            self._was_mute = False
+        self.tally.handshakes += 1
+        self._epoch = epoch
+        self._changed.set()
+        self._changed = asyncio.Event()
+        await self._listener.listen(epoch)
 
     async def _first_of(self, *work: Coroutine[Any, Any, Any]) -> None:
         tasks = {asyncio.create_task(each) for each in work}
@@ -296,6 +331,7 @@ class Channel:
         events = epoch.session.receive(self._read(reply))
         for event in events:
             if isinstance(event, Delivered) and event.channel == self._channel:
+                epoch.delivered()
                 self._take(epoch, event.data)
         return events
 
@@ -322,7 +358,7 @@ class Channel:
         if inquiry is None:
             self.tally.unmatched += 1
         else:
-            inquiry.deliver(notification)
+            self._deliver(inquiry, notification)
 
     def _hear(self, events: list[Event]) -> float:
         """Raises what an event means for the channel; returns the pause before the next beat."""

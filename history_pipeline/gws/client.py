@@ -10,9 +10,9 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from history_pipeline.errors import DeadlineExceeded, EpochLost, SessionLost, Throttled
-from history_pipeline.gws import wire
-from history_pipeline.gws.channel import Channel, Epoch, Tally
+from history_pipeline.errors import ChannelMute, DeadlineExceeded, EpochLost, SessionLost
+from history_pipeline.gws.channel import Channel, Tally
+from history_pipeline.gws.epoch import Epoch
 from history_pipeline.gws.inquiry import Answer, Inquiry
 from history_pipeline.gws.login import Login
 from history_pipeline.gws.pacing import Pace
@@ -24,8 +24,9 @@ __all__ = ["Answer", "GwsClient", "Inquiry"]
 class GwsClient:
     """Asks questions of one server. `async with` opens and closes the channel.
 
-    `deadline` is in seconds from acceptance to notification; `patience` bounds how long the
-    server may be unusable, `first_patience` the same before the channel was ever open.
+    `deadline` is in seconds from acceptance to notification, `canary_interval` in seconds of
+    silence, `in_flight` the most questions at once; `patience` bounds how long the server may be
+    unusable, `first_patience` the same before the channel was ever open.
     """
 
     def __init__(
@@ -35,6 +36,8 @@ class GwsClient:
         notifications_path: str,
         channel: str,
         deadline: float,
+        canary_interval: float,
+        in_flight: int,
         pace: Pace,
         patience: float = 300.0,
         first_patience: float = 10.0,
@@ -42,10 +45,13 @@ class GwsClient:
         self._login = Login(transport)
         self._pace = pace
         self._deadline = deadline
+        self._slots = asyncio.Semaphore(in_flight)
         self._channel = Channel(
             self._login,
             path=notifications_path,
             channel=channel,
+            canary_interval=canary_interval,
+            slots=self._slots,
             pace=pace,
             patience=patience,
             first_patience=first_patience,
@@ -100,6 +106,10 @@ class GwsClient:
             await self._pace.admit()
         if inquiry.answer is not None:
             return inquiry.answer
+        async with self._slots:
+            return await self._attempt(epoch, inquiry)
+
+    async def _attempt(self, epoch: Epoch, inquiry: Inquiry) -> Answer:
         if id(inquiry) not in epoch.inquiries:
             inquiry.reference_ids = []
         answer = inquiry.waiter()
@@ -110,6 +120,12 @@ class GwsClient:
                 return await asyncio.shield(answer)
         except TimeoutError:
             raise DeadlineExceeded(f"no notification within {self._deadline:g} s") from None
+        except ChannelMute:
+            before, inquiry.muted_at = inquiry.muted_at, self.tally.answers
+            if before is not None and self.tally.answers > before:
+                # the channel delivers, to others: it is this question that gets no answer
+                raise DeadlineExceeded("no notification, while others were answered") from None
+            raise
         finally:
             if not answer.done():
                 answer.cancel()
@@ -124,30 +140,11 @@ class GwsClient:
         """Sends the question; mends a lost HTTP session once."""
         age = self._login.age
         try:
-            await self._post_once(epoch, inquiry)
+            await self._channel.post(epoch, inquiry)
         except SessionLost:
             # a new HTTP session is a new epoch: the server delivers to the channel of the session
             # in which a question was asked
             if await self._login.mend(age):
-                self._channel.end_epoch(epoch, "the HTTP session was replaced")
+                self._channel.end_epoch(epoch, EpochLost("the HTTP session was replaced"))
             await self._pace.admit()
-            await self._post_once(epoch, inquiry)
-
-    async def _post_once(self, epoch: Epoch, inquiry: Inquiry) -> None:
-        if not self._channel.is_current(epoch):
-            raise EpochLost("the CometD session ended before the question was sent")
-        ticket = epoch.correlator.sending(inquiry)
-        try:
-            reply = await self._login.send("POST", inquiry.path, inquiry.body)
-            reference_id = wire.reference_id(reply)
-        except Throttled as exc:
-            self._channel.throttled(exc)
-            raise
-        else:
-            self._pace.relax()
-            inquiry.was_accepted(reference_id)
-            early = epoch.correlator.accepted(ticket, reference_id)
-            if early is not None:
-                inquiry.deliver(early)
-        finally:
-            epoch.correlator.not_accepted(ticket)
+            await self._channel.post(epoch, inquiry)

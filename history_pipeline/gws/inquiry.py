@@ -25,7 +25,14 @@ class Inquiry:
     reference_ids: list[str] = field(default_factory=list)
     accepted: str | None = None
     answer: Answer | None = None
+    muted_at: int | None = None
+    """How many answers others had got when a mute channel last ended an attempt."""
     _waiter: asyncio.Future[Answer] | None = None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Accepted, and not answered yet."""
+        return bool(self.reference_ids) and self.answer is None
 
     def waiter(self) -> asyncio.Future[Answer]:
         """A new attempt begins; the future is its end."""

@@ -48,7 +48,13 @@ CSRF = b"Missing or invalid Csrf token"
 
 
 def client_of(server: ScriptedServer, **options: Any) -> GwsClient:
-    settings: dict[str, Any] = {"deadline": 60.0, "pace": Pace(0), **options}
+    settings: dict[str, Any] = {
+        "deadline": 60.0,
+        "in_flight": 1_000,
+        "canary_interval": 90.0,
+        "pace": Pace(0),
+        **options,
+    }
     return GwsClient(server, notifications_path=NOTIFICATIONS, channel=CHANNEL, **settings)
 
 

@@ -45,6 +45,8 @@ async def connected(
             notifications_path=settings.notifications_path,
             channel=settings.channel,
             deadline=deadline,
+            canary_interval=settings.canary_interval,
+            in_flight=1_000,
             pace=Pace(0),
             patience=10.0,
         ) as client,
