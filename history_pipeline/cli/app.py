@@ -75,6 +75,24 @@ def rebuild() -> None:
 
 
 @app.command()
+def rejects(
+    replay: Annotated[bool, typer.Option("--replay", help="Read them again.")] = False,
+) -> None:
+    """The records that were set aside, by reason; with --replay, they are read again."""
+    from history_pipeline.cli.rejects import run_rejects
+
+    raise typer.Exit(run_rejects(to_replay=replay))
+
+
+@app.command()
+def forget(contact_id: Annotated[str, typer.Argument(metavar="CONTACT_ID")]) -> None:
+    """Remove a contact from everything here, for good. Asks the server nothing."""
+    from history_pipeline.cli.forget import run_forget
+
+    raise typer.Exit(run_forget(contact_id))
+
+
+@app.command()
 def ui(port: int = 3000) -> None:
     """Open Dagster's UI, with its daemon, on the same data."""
     from history_pipeline.cli.ui import run_ui

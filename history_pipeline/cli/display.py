@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
 import time
+import warnings
 from collections import Counter
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -94,3 +98,15 @@ class CollectionProgress:
 
     def _text(self) -> str:
         return ", ".join(f"{count} {state.value}" for state, count in self._states.items())
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Dagster and dbt talk to their UI and their log files; a terminal gets what it can use."""
+    warnings.filterwarnings("ignore", module="dagster.*")
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,  # noqa: PTH123
+        contextlib.redirect_stdout(nowhere),
+    ):
+        yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from history_pipeline import settings as settings_module
-from history_pipeline.cli.display import own_console
+from history_pipeline.cli.display import own_console, quiet
 from history_pipeline.cli.exits import Exit
 from history_pipeline.storage import identity, locks, publishing, recutting, warehouse
 
@@ -33,6 +33,7 @@ def run_rebuild() -> int:
         from history_pipeline.defs import home, models
 
         home.prepare(layout)
-        published = models.publish(layout)
+        with quiet():
+            published = models.publish(layout)
     console.print(f"published: {published.path}")
     return Exit.COMPLETE

@@ -11,6 +11,7 @@ sample does not have goes to `extra`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -115,10 +116,12 @@ def _transpose(
 
 
 class Flattener:
-    """Reads records into Observations. One per run: it remembers the offsets it met."""
+    """Reads records into Observations. One per run: it remembers the offsets it met. Records of
+    contacts in `forgotten` leave no trace."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
+    def __init__(self, zone: ZoneInfo, forgotten: Container[Any] = ()) -> None:
         self._days = LocalDays(zone)
+        self._forgotten = forgotten
         self.read = 0
         """Records with a readable start, those of other windows included."""
         self.odd_offsets = 0
@@ -141,6 +144,8 @@ class Flattener:
         for record in records:
             try:
                 item = _read(record)
+                if self._forgotten and item.get("contactId") in self._forgotten:
+                    continue
                 started, offset = _start(item)
                 day = self._days.day(started)
                 self._note_offset(started, offset)

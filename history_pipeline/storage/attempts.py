@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from history_pipeline.model import Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import files
+from history_pipeline.storage import files, forgotten
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import FROZEN_CONTACTS
 
@@ -76,7 +76,7 @@ def resumable(
     last day had ended in `zone` is none: its answers may lack that day's rest."""
     candidates = [
         attempt
-        for attempt in _all(layout)
+        for attempt in every(layout)
         if attempt.days == days
         and attempt.fingerprint == print_
         and not attempt.is_finished
@@ -105,7 +105,7 @@ def start(
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.blake2b(seed, digest_size=4).hexdigest()}"
     directory = layout.attempts / run_id
     files.make_directory(directory)
-    unique = pa.array(contact_ids, pa.string()).unique()
+    unique = forgotten.read(layout).without(pa.array(contact_ids, pa.string()).unique())
     ordered = unique.take(pa.compute.sort_indices(unique))
     files.replace_table(pa.table([ordered], schema=FROZEN_CONTACTS), directory / "contacts.parquet")
     attempt = Attempt(run_id, days, print_, now, len(ordered), is_discovery_complete, directory)
@@ -124,7 +124,16 @@ def finish(attempt: Attempt) -> Attempt:
     return done
 
 
-def _all(layout: Layout) -> Iterator[Attempt]:
+def recount(attempt: Attempt) -> Attempt:
+    """The frozen list has been changed."""
+    contacts = pq.read_metadata(attempt.directory / "contacts.parquet").num_rows
+    counted = replace(attempt, contacts=contacts)
+    _write(counted)
+    return counted
+
+
+def every(layout: Layout) -> Iterator[Attempt]:
+    """All attempts that were ever started here."""
     if layout.attempts.is_dir():
         for directory in sorted(layout.attempts.iterdir()):
             attempt = _read(directory)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from history_pipeline.errors import StorageError
 from history_pipeline.model import Contact
-from history_pipeline.storage import database, files
+from history_pipeline.storage import database, files, forgotten
 from history_pipeline.storage.database import paths, quote
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import CONTACTS, MOMENT
@@ -65,7 +65,7 @@ class ContactSpool:
         """Reads one pass to its end."""
         path = self._directory / f"pass-{len(self._passes) + 1}.parquet"
         with files.storing(path), pq.ParquetWriter(path, _SPOOLED, compression="zstd") as writer:
-            for rows in _batched(contact for page in pages for contact in page):
+            for rows in _batched(self._remembered(pages)):
                 writer.write_table(
                     pa.table(
                         [
@@ -76,6 +76,11 @@ class ContactSpool:
                     )
                 )
         self._passes.append(path)
+
+    def _remembered(self, pages: Iterable[list[Contact]]) -> Iterator[Contact]:
+        known = forgotten.read(self._layout)
+        for page in pages:
+            yield from (contact for contact in page if contact.contact_id not in known)
 
     def last_passes_agree(self) -> bool:
         """Whether the last two passes listed the same contacts."""

@@ -20,6 +20,14 @@ class Layout:
         return self.root / "identity.json"
 
     @property
+    def forgotten(self) -> Path:
+        return self.root / "forgotten.json"
+
+    @property
+    def receipts(self) -> Path:
+        return self.root / "receipts"
+
+    @property
     def lake(self) -> Path:
         return self.root / "lake"
 
@@ -38,6 +46,10 @@ class Layout:
     @property
     def contacts(self) -> Path:
         return self.lake / "contacts.parquet"
+
+    @property
+    def resolved(self) -> Path:
+        return self.lake / "resolved.parquet"
 
     @property
     def warehouse(self) -> Path:

@@ -94,6 +94,9 @@ REJECTS = pa.schema(
 )
 """One row per record set aside, as often as it was seen."""
 
+RESOLVED = pa.schema([("reject_id", pa.string()), ("resolved_at", MOMENT)])
+"""One row per record that was set aside and has been read since."""
+
 FROZEN_CONTACTS = pa.schema([("contact_id", pa.string())])
 
 CONTACTS = pa.schema(

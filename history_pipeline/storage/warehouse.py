@@ -83,14 +83,15 @@ def rebuild(layout: Layout, now: datetime) -> Loaded:
 def _load(layout: Layout, path: Path, now: datetime) -> Loaded:
     with database.writing(path, layout.scratch) as connection:
         _prepare(connection)
-        days, windows, contacts = _news(connection, layout)
+        days, windows, contacts, resolved = _news(connection, layout)
         connection.execute("begin transaction")
         _load_days(connection, layout, days)
         _load_windows(connection, layout, [window.path for window in windows])
         if contacts:
             _load_contacts(connection, layout)
-        fresh = [*days, *windows, *contacts]
+        fresh = [*days, *windows, *contacts, *resolved]
         if fresh:
+            _resolve_rejects(connection, layout)
             _prune_ledger(connection, now)
             _remember(connection, fresh, now)
             connection.execute("update raw_gws.load_state set loads = loads + 1")
@@ -119,7 +120,8 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _news(
     connection: duckdb.DuckDBPyConnection, layout: Layout
-) -> tuple[list[_LakeFile], list[_LakeFile], list[_LakeFile]]:
+) -> tuple[list[_LakeFile], list[_LakeFile], list[_LakeFile], list[_LakeFile]]:
+    """Days, windows, contacts and resolved rejects."""
     known = {
         path: (size, modified)
         for path, size, modified in connection.execute(
@@ -137,6 +139,7 @@ def _news(
         fresh(layout.day_files()),
         fresh(layout.window_ledgers()),
         fresh([layout.contacts] if layout.contacts.exists() else []),
+        fresh([layout.resolved] if layout.resolved.exists() else []),
     )
 
 
@@ -370,6 +373,30 @@ def _load_rejects(connection: duckdb.DuckDBPyConnection, directory: Path) -> Non
         select reject_id, reason, requested_contact_id, window_start, source, payload, seen_at, null
         from read_parquet({paths([directory / parts.REJECTS_FILE])})
         anti join raw_gws.rejects using (reject_id)
+    """)
+
+
+def _resolve_rejects(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    """A record is resolved when it was read again, or when its source has sent the interaction
+    readable since."""
+    if layout.resolved.exists():
+        connection.execute(f"""
+            update raw_gws.rejects set resolved_at = noted.resolved_at
+            from (
+                select reject_id, min(resolved_at) as resolved_at
+                from read_parquet({paths([layout.resolved])}) group by reject_id
+            ) as noted
+            where rejects.reject_id = noted.reject_id and rejects.resolved_at is null
+        """)
+    connection.execute("""
+        update raw_gws.rejects set resolved_at = landed.last_seen_at
+        from raw_gws.interactions as landed
+        where rejects.resolved_at is null
+            and landed.interaction_id = case when json_valid(rejects.payload)
+                then json_extract_string(rejects.payload, '$.id') end
+            and landed.last_seen_at > rejects.seen_at
+            and case rejects.source when 'main' then landed.seen_in_main
+                else landed.seen_in_archive end
     """)
 
 

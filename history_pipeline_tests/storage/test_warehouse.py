@@ -408,16 +408,21 @@ def test_a_record_set_aside_again_and_again_is_one_row(lake: Lake) -> None:
     assert (row["payload"], row["seen_at"], row["resolved_at"]) == ("null", NOON, None)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="nothing sets resolved_at yet: it comes with the replay of rejects"
-)
 def test_a_record_that_landed_later_is_resolved(lake: Lake) -> None:
     lake.run([], rejects=[reject('{"id":"a","startDate":""}', reason="start_unreadable")])
     lake.load()
     lake.run([observation("a", run=1)], run=1)
     lake.load(1)
     (row,) = lake.table("rejects")
-    assert row["resolved_at"] is not None
+    assert row["resolved_at"] == lake.interaction("a")["last_seen_at"]
+
+
+def test_a_record_that_only_the_other_source_sends_readable_stays_set_aside(lake: Lake) -> None:
+    lake.run([], rejects=[reject('{"id":"a","startDate":""}', reason="start_unreadable")])
+    lake.run([observation("a", run=1, source="archive")], run=1)
+    lake.load(1)
+    (row,) = lake.table("rejects")
+    assert row["resolved_at"] is None
 
 
 # -- contacts -------------------------------------------------------------------------------------
