@@ -51,11 +51,25 @@ def check() -> None:
 
 
 @app.command()
-def backfill(from_day: FromDay, to_day: ToDay) -> None:
+def plan(from_day: FromDay, to_day: ToDay) -> None:
+    """What a backfill of these days would ask, and what it would take. Asks for no history."""
+    from history_pipeline.cli.plan import run_plan
+
+    raise typer.Exit(run_plan(from_day, to_day))
+
+
+@app.command()
+def backfill(
+    from_day: FromDay,
+    to_day: ToDay,
+    only_failed: Annotated[
+        bool, typer.Option("--only-failed", help="Ask just what is not answered yet.")
+    ] = False,
+) -> None:
     """Ask for these days, load them, build the models and publish."""
     from history_pipeline.cli.backfill import run_backfill
 
-    raise typer.Exit(run_backfill(from_day, to_day))
+    raise typer.Exit(run_backfill(from_day, to_day, only_failed=only_failed))
 
 
 @app.command()

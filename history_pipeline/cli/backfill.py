@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import warnings
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
 
 from history_pipeline import settings as settings_module
-from history_pipeline.cli.display import CollectionProgress, own_console
+from history_pipeline.cli import stopping
+from history_pipeline.cli.display import CollectionProgress, own_console, quiet
 from history_pipeline.cli.exits import Exit
 from history_pipeline.contacts.directory import get_json, open_session
 from history_pipeline.contacts.listed_file import FileContacts
@@ -25,12 +21,14 @@ from history_pipeline.history.plan import windows
 from history_pipeline.history.running import run
 from history_pipeline.model import RequestState, Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import attempts, identity, publishing, runs
+from history_pipeline.storage import attempts, identity, publishing, runs, warehouse
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.layout import Layout
 
 
-def run_backfill(from_day: date, to_day: date, console: Console | None = None) -> int:
+def run_backfill(
+    from_day: date, to_day: date, console: Console | None = None, *, only_failed: bool = False
+) -> int:
     """Returns the exit status; raises PipelineError for all but failed requests."""
     console = console or own_console()
     settings = settings_module.load()
@@ -38,7 +36,10 @@ def run_backfill(from_day: date, to_day: date, console: Console | None = None) -
     layout = identity.open_data_dir(settings.data_dir, server=settings.url, zone=settings.timezone)
     publishing.check_target(layout)
     preflight(settings)
-    attempt = _backfill(settings, layout, days, console)
+    attempt = _backfill(settings, layout, days, console, only_failed)
+    if attempt is None:
+        console.print(f"nothing is left to ask of {days}: every request is answered")
+        return Exit.COMPLETE
     return report(layout, attempt, console)
 
 
@@ -70,21 +71,25 @@ def check_days(settings: Settings, from_day: date, to_day: date, now: datetime) 
     return Window(from_day, to_day + timedelta(days=1))
 
 
-def _backfill(settings: Settings, layout: Layout, days: Window, console: Console) -> Attempt:
+def _backfill(
+    settings: Settings, layout: Layout, days: Window, console: Console, only_failed: bool
+) -> Attempt | None:
+    """None where nothing is left to ask."""
     from history_pipeline.defs import home
 
     home.prepare(layout)
-    with _quiet(), CollectionProgress(console) as progress:
+    with quiet(), CollectionProgress(console) as progress:
         from history_pipeline.defs.launching import Launcher
 
         launcher = Launcher(progress)
         now = extraction.utc_now()
-        attempt = attempts.resumable(
-            layout, days, attempts.fingerprint(settings), now, settings.zone
-        )
+        print_ = attempts.fingerprint(settings, only_rest=only_failed)
+        attempt = attempts.resumable(layout, days, print_, now, settings.zone)
         if attempt is None:
             launcher.refresh_contacts()
-            attempt = run(extraction.open_attempt(settings, layout, days))
+            attempt = _new_attempt(settings, layout, days, only_failed)
+            if attempt is None:
+                return None
         else:
             console.print(f"going on with run {attempt.run_id}, which did not finish")
         console.print(f"run {attempt.run_id}: {attempt.contacts} contacts, {days}")
@@ -92,12 +97,24 @@ def _backfill(settings: Settings, layout: Layout, days: Window, console: Console
             window
             for window in windows(days, settings.window_days)
             if not layout.window_ledger(attempt.run_id, window).exists()
+            and len(attempt.planned(window, settings.sources).contact_ids)
         ]
         for window in due:
+            # a signal that comes between two steps is Dagster's, which forgets it with the last one
+            stopping.obey()
             launcher.backfill(window, attempt.run_id)
         if not due:
             launcher.load_and_publish()
     return attempts.finish(attempt)
+
+
+def _new_attempt(
+    settings: Settings, layout: Layout, days: Window, only_failed: bool
+) -> Attempt | None:
+    if not only_failed:
+        return run(extraction.open_attempt(settings, layout, days))
+    warehouse.load(layout, extraction.utc_now())
+    return extraction.open_rest(settings, layout, days)
 
 
 def report(layout: Layout, attempt: Attempt, console: Console) -> int:
@@ -122,15 +139,3 @@ def report(layout: Layout, attempt: Attempt, console: Console) -> int:
             console.print(f"failed: {contacts} requests: {reason}")
     console.print(f"published: {layout.published}")
     return Exit.REQUESTS_FAILED if states[RequestState.FAILED] else Exit.COMPLETE
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Dagster and dbt talk to their UI and their log files; a terminal gets what it can use."""
-    warnings.filterwarnings("ignore", module="dagster.*")
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    with (
-        open(os.devnull, "w", encoding="utf-8") as nowhere,  # noqa: PTH123
-        contextlib.redirect_stdout(nowhere),
-    ):
-        yield

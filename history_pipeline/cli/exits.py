@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
 
+from history_pipeline.cli import stopping
 from history_pipeline.errors import ConfigurationError, PipelineError, ServerUnusable
+from history_pipeline.history.running import SIGNALS
 
 
 class Exit(IntEnum):
@@ -45,30 +47,43 @@ def message_of(exc: BaseException) -> str:
         if isinstance(cause, PipelineError):
             return str(cause)
         if status_of(cause) > 128:
-            return "stopped; what was answered is kept, and the same command goes on from there"
+            return stopping.MESSAGE
     place = traceback.extract_tb(exc.__traceback__)
     where = f" in {Path(place[-1].filename).name}:{place[-1].lineno}" if place else ""
     return f"unforeseen {type(exc).__name__}{where}; this is a fault of history-pipeline"
 
 
-def guarded(command: Callable[[], None]) -> int:
-    """Runs a command; prints what went wrong on stderr and returns the exit status."""
-    number_of_term: list[int] = []
-
-    def terminate(number: int, _: object) -> None:
-        number_of_term.append(number)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, terminate)
+def guarded(command: Callable[[], None], grace: float = stopping.GRACE) -> int:
+    """Runs a command; prints what went wrong on stderr and returns the exit status: 128 and the
+    signal's number where one has stopped it. `grace` is in seconds."""
+    witness = stopping.witness = stopping.Witness(grace)
+    _interrupt_once()
     try:
         command()
-    except SystemExit as exc:
-        return exc.code if isinstance(exc.code, int) else Exit.CONFIGURATION
     except BaseException as exc:  # noqa: BLE001 - the outermost border of the process
-        status = status_of(exc)
+        if isinstance(exc, SystemExit) and exc.code != Exit.INTERRUPTED:
+            return exc.code if isinstance(exc.code, int) else Exit.CONFIGURATION
+        number = witness.told()
+        if number is not None or isinstance(exc, SystemExit):
+            # whatever error an interrupt became on its way up
+            print(f"history-pipeline: {stopping.MESSAGE}", file=sys.stderr)
+            return 128 + (number or signal.SIGINT)
         print(f"history-pipeline: {message_of(exc)}", file=sys.stderr)
-        return 128 + number_of_term[0] if number_of_term else int(status)
+        return status_of(exc)
     return Exit.COMPLETE
+
+
+def _interrupt_once() -> None:
+    """Both signals raise KeyboardInterrupt; a second one does not disturb the end."""
+    stopped: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        if not stopped:
+            stopped.append(number)
+            raise KeyboardInterrupt
+
+    for number in SIGNALS:
+        signal.signal(number, interrupt)
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:

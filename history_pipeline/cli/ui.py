@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dagster import DagsterInstance
 
-from history_pipeline.cli import demo
+from history_pipeline.cli import demo, stopping
 from history_pipeline.defs import dbt_project, home
 from history_pipeline.storage import files
 from history_pipeline.storage.layout import Layout
@@ -43,6 +43,7 @@ def _dagster_dev(port: int) -> int:
     arguments = ["dev", "-m", "history_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
     # Dagster stops on SIGTERM as it does on SIGINT: not at all, where it inherits that one ignored
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    stopping.leave_the_end_to_others()
     with subprocess.Popen([dagster, *arguments]) as process:
         # Ctrl-C reaches the child by itself; a SIGTERM has to be handed on
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())

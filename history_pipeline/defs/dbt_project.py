@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,9 +33,9 @@ def directory() -> Path:
     raise ModelError("the dbt project is missing from this installation")
 
 
-def executable() -> str:
-    """dbt of this very environment, whether or not it is on the PATH."""
-    return shutil.which("dbt", path=str(Path(sys.executable).parent)) or "dbt"
+def command() -> list[str]:
+    """dbt of this very environment, as a child that ends with this process."""
+    return [sys.executable, "-P", "-m", "history_pipeline.defs.dbt_child", str(os.getpid())]
 
 
 def environment_layout() -> Layout:
@@ -85,7 +84,7 @@ def _parsed(layout: Layout) -> Path:
 def _parse(layout: Layout, target: Path) -> None:
     variables = {**os.environ, **environment(layout), "DBT_TARGET_PATH": str(target)}
     done = subprocess.run(
-        [executable(), "--quiet", "parse", "--project-dir", str(directory())],
+        [*command(), "--quiet", "parse", "--project-dir", str(directory())],
         env=variables,
         capture_output=True,
         text=True,

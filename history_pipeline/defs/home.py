@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.instance import InstanceRef
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteRepositoryOrigin,
@@ -70,6 +71,18 @@ def prepare(layout: Layout) -> Path:
             config.write_text(_DAGSTER_YAML, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+def instance() -> DagsterInstance:
+    """The instance for runs in this very process, which keeps what a step prints to itself.
+    Dagster would capture it by way of four more processes, and a Ctrl-C would have each of them
+    show a traceback."""
+    nothing = {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+    ref = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": nothing})
+    return DagsterInstance.from_ref(ref)
 
 
 def process_tag(run_id: str) -> dict[str, str]:

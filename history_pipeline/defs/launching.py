@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from history_pipeline.defs import home, loading, partitions
-from history_pipeline.defs.models import model_keys
+from history_pipeline.defs.models import end_builds, model_keys
 from history_pipeline.defs.pipeline import PATIENCE, Pipeline
 from history_pipeline.history.extraction import Progress
 from history_pipeline.model import Window
@@ -25,7 +25,7 @@ class Launcher:
     def __init__(self, progress: Progress) -> None:
         # that somebody else is at work is said at once, as long as nothing is under way
         self._pipeline = Pipeline(progress, patience=0)
-        self._instance = dg.DagsterInstance.get()
+        self._instance = home.instance()
         self._job = loading.load(self._pipeline).resolve_job_def("daily")
         home.bury_the_dead(self._instance)
 
@@ -52,4 +52,5 @@ class Launcher:
                 run_config=_LOGGERS,
             )
         finally:
+            end_builds()
             home.name_origin(self._instance, run_id)

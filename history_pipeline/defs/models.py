@@ -1,7 +1,8 @@
 """The dbt models as assets, built over the warehouse while nobody else writes to it."""
 
 import os
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -26,6 +27,12 @@ from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.publishing import Published
 from history_pipeline.storage.warehouse import writing
 
+INTERRUPTED_SECONDS = 2
+"""What dbt gets for an end of its own when the run is interrupted."""
+
+_processes: list[subprocess.Popen[bytes]] = []
+"""dbt, while it is at work: one at a time, for the warehouse has a lock."""
+
 _LAYOUT = dbt_project.environment_layout()
 
 
@@ -40,6 +47,10 @@ class Translator(DagsterDbtTranslator):
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         return "history"
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """What the yml says. The default appends the SQL, which hides the columns below it."""
+        return str(dbt_resource_props["description"])
 
 
 class Dbt(DbtCliResource):
@@ -70,9 +81,20 @@ def models(
     """`dbt build`: staging, intermediate, marts and their tests."""
     layout = pipeline.layout
     with writing(layout, "dbt"), _telling_what_failed(layout):
-        yield from _build(layout, context).stream()
+        with _build(layout, context) as build:
+            yield from build.stream()
         if not context.is_subset:
             publishing.mark_modelled(layout)
+        yield from _row_counts(layout, context.selected_asset_keys)
+
+
+def _row_counts(layout: Layout, keys: Iterable[dg.AssetKey]) -> Iterator[dg.AssetObservation]:
+    """How large the marts are now; views are not counted."""
+    marts = [key for key in keys if key.path[0] == "marts"]
+    with database.reading(layout.warehouse, layout.scratch) as connection:
+        for key in marts:
+            row = connection.execute(f"select count(*) from {'.'.join(key.path)}").fetchone()
+            yield dg.AssetObservation(key, metadata={"dagster/row_count": row[0] if row else 0})
 
 
 def publish(layout: Layout) -> Published:
@@ -83,7 +105,8 @@ def publish(layout: Layout) -> Published:
     """
     if layout.warehouse.exists() and _are_old(layout):
         with writing(layout, "dbt"), _telling_what_failed(layout):
-            _build(layout).wait()
+            with _build(layout) as build:
+                build.wait()
             publishing.mark_modelled(layout)
     return publishing.publish(layout)
 
@@ -118,13 +141,39 @@ def _telling_what_failed(layout: Layout) -> Iterator[None]:
         ) from None
 
 
-def _build(layout: Layout, context: dg.AssetExecutionContext | None = None) -> DbtCliInvocation:
-    """dbt at work on what the context selects, or on everything. It raises while it is read."""
+@contextmanager
+def _build(
+    layout: Layout, context: dg.AssetExecutionContext | None = None
+) -> Iterator[DbtCliInvocation]:
+    """dbt at work on what the context selects, or on everything. It raises while it is read, and
+    it has ended when the block is left, however that comes about."""
     os.environ.update(dbt_project.environment(layout))
-    cli = Dbt(project_dir=str(dbt_project.directory()), dbt_executable=dbt_project.executable())
+    executable, *flags = dbt_project.command()
+    cli = Dbt(
+        project_dir=str(dbt_project.directory()),
+        dbt_executable=executable,
+        global_config_flags=flags,
+    )
     # without a context, dagster-dbt wants to be told which manifest
     manifest = None if context else _MANIFEST
-    return cli.cli(["build"], context=context, manifest=manifest, target_path=layout.dbt / "target")
+    build = cli.cli(
+        ["build"], context=context, manifest=manifest, target_path=layout.dbt / "target"
+    )
+    build.termination_timeout_seconds = INTERRUPTED_SECONDS
+    _processes.append(build.process)
+    try:
+        yield build
+    finally:
+        end_builds()
+
+
+def end_builds() -> None:
+    """Leaves no dbt behind. Call it after a run: a step that was interrupted while Dagster handled
+    one of its events is never closed. DuckDB undoes what is not whole."""
+    while _processes:
+        process = _processes.pop()
+        process.kill()
+        process.wait()
 
 
 model_keys = list(models.keys)

@@ -85,12 +85,16 @@ class Collector:
         self._on_outcome = on_outcome
         self.account = Account()
 
-    async def collect(self, contact_ids: pa.Array, settled: pa.Table) -> Account:
+    async def collect(
+        self, contact_ids: pa.Array, settled: pa.Table, exempt: pa.Table | None = None
+    ) -> Account:
         """Settles every request of the window; returns how. Raises ServerUnusable or StorageError
-        where it cannot; what was settled until then is on disk."""
+        where it cannot; what was settled until then is on disk. `exempt` (columns contact_id and
+        source) was answered by an earlier run, and is not asked."""
         started = asyncio.get_running_loop().time()
-        self.account.planned = len(contact_ids) * len(self._task.sources)
-        contacts = self._unsettled(contact_ids, settled)
+        exempt = settled.slice(0, 0) if exempt is None else exempt
+        self.account.planned = len(contact_ids) * len(self._task.sources) - exempt.num_rows
+        contacts = self._unsettled(contact_ids, settled, exempt)
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(self._task.concurrency, max(1, len(contact_ids)))):
@@ -103,7 +107,7 @@ class Collector:
         return self.account
 
     def _unsettled(
-        self, contact_ids: pa.Array, settled: pa.Table
+        self, contact_ids: pa.Array, settled: pa.Table, exempt: pa.Table
     ) -> Iterator[tuple[str, dict[Source, RequestState]]]:
         """Contacts with something left to ask, and how their other requests have ended."""
         known = {
@@ -115,6 +119,11 @@ class Collector:
         states = {
             source: settled.filter(pc.equal(settled["source"], source.value))["state"]
             for source in self._task.sources
+        }
+        spared = {
+            source: pc.index_in(contact_ids, rows)
+            for source in self._task.sources
+            if len(rows := exempt.filter(pc.equal(exempt["source"], source.value))["contact_id"])
         }
         for start in range(0, len(contact_ids), _CHUNK):
             ids = contact_ids.slice(start, _CHUNK).to_pylist()
@@ -129,6 +138,9 @@ class Collector:
                 }
                 for state in ended.values():
                     self.account.states[state] += 1
+                for source, places_of_exempt in spared.items():
+                    if places_of_exempt[start + row].is_valid:
+                        ended[source] = RequestState.ANSWERED
                 if len(ended) < len(self._task.sources):
                     yield contact_id, ended
 

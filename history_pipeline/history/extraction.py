@@ -5,6 +5,7 @@ Knows the order of things and nothing of how any of them is done.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections import Counter
@@ -12,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -31,10 +32,14 @@ from history_pipeline.history.verdicts import Verdicts
 from history_pipeline.history.zones import odd_zone
 from history_pipeline.model import Outcome, RequestState, Source, Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import attempts, contact_list, locks, parts
+from history_pipeline.storage import attempts, contact_list, forgotten, locks, parts
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.compaction import SourceAccount, compact
 from history_pipeline.storage.layout import Layout
+from history_pipeline.storage.remaining import remaining
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +84,8 @@ async def connected(settings: Settings) -> AsyncIterator[GwsClient]:
             notifications_path=settings.notifications_path,
             channel=settings.channel,
             deadline=settings.notification_timeout,
+            canary_interval=settings.canary_interval,
+            in_flight=settings.concurrency,
             pace=Pace(settings.requests_per_second),
         ) as client,
     ):
@@ -118,6 +125,19 @@ async def open_attempt(
     if not layout.contacts.exists():
         raise ConfigurationError("no contacts were listed yet; materialize `contacts` first")
     return attempts.start(layout, days, print_, contact_list.current_ids(layout), now())
+
+
+def open_rest(
+    settings: Settings, layout: Layout, days: Window, now: Callable[[], datetime] = utc_now
+) -> Attempt | None:
+    """An attempt at what is left to ask of these days, by what the warehouse knows; None where
+    nothing is."""
+    known = None if settings.contact_source == "activity" else contact_list.current_ids(layout)
+    plan = remaining(layout, windows(days, settings.window_days), settings.sources, known)
+    if not plan.num_rows:
+        return None
+    print_ = attempts.fingerprint(settings, only_rest=True)
+    return attempts.start(layout, days, print_, plan["contact_id"].unique(), now(), plan=plan)
 
 
 async def extract(
@@ -161,8 +181,7 @@ async def _extract_windows(
     now: Callable[[], datetime],
 ) -> None:
     progress = progress or NoProgress()
-    flattener = Flattener(settings.zone)
-    contact_ids = attempt.contact_ids()
+    flattener = Flattener(settings.zone, forgotten.read(layout))
     verdicts = Verdicts()
     async with connected(settings) as client:
         for window in due:
@@ -170,7 +189,9 @@ async def _extract_windows(
             settled = parts.settled(directory)
             if settled.num_rows:
                 verdicts = _taught_by(settled)
-            progress.window(window, len(contact_ids) * len(settings.sources), settled.num_rows)
+            planned = attempt.planned(window, settings.sources)
+            requests = planned.requests(len(settings.sources))
+            progress.window(window, requests, settled.num_rows)
             async with Recorder(
                 directory,
                 flattener,
@@ -186,14 +207,28 @@ async def _extract_windows(
                     settings.max_attempts,
                 )
                 collector = Collector(client, recorder, verdicts, task, now, progress.outcome)
-                account = await collector.collect(contact_ids, settled)
-            accounts = compact(layout, attempt, window, settings.sources, _scope(settings), now())
+                account = await collector.collect(planned.contact_ids, settled, planned.exempt)
+            accounts = await _to_its_end(
+                compact, layout, attempt, window, settings.sources, _scope(settings), now()
+            )
             extraction.windows.append((window, accounts))
             extraction.account = account
     warning = odd_zone(flattener, settings.timezone)
     if warning:
         log.warning(warning)
         extraction.warnings.append(warning)
+
+
+async def _to_its_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs it in a thread, where it does not hold up the heartbeat. Nobody may go on, or give the
+    locks away, while it writes: a cancellation is passed on when it has ended."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        running.exception()  # the cancellation goes first; nobody else asks for it
+        raise
 
 
 def _taught_by(settled: pa.Table) -> Verdicts:

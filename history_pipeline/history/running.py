@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
+from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
@@ -26,30 +27,41 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Like asyncio.run. Raises Stopped after an orderly end that a signal asked for."""
     if threading.current_thread() is not threading.main_thread():
         return asyncio.run(work)
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    received: list[int] = []
+    stop = _Stop()
+    # not the loop's own handlers: those would take the wakeup descriptor from whoever has set it
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
-        return asyncio.run(_cancellable(work, received))
+        done = asyncio.run(stop.cancellable(work))
     except asyncio.CancelledError:
-        if not received:
+        if stop.number is None:
             raise
-        raise Stopped(received[0]) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if stop.number is not None:
+        # it may have come too late to cancel anything; it was meant all the same
+        raise Stopped(stop.number)
+    return done
 
 
-async def _cancellable(work: Coroutine[Any, Any, T], received: list[int]) -> T:
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
+class _Stop:
+    """A signal handler that cancels the work, once: a second signal must not cut the end short."""
 
-    def stop(number: int) -> Callable[[], None]:
-        def stopping() -> None:
-            received.append(number)
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Future[Any] | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None:
+            return
+        self.number = number
+        if self._loop is not None and self._task is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def cancellable(self, work: Coroutine[Any, Any, T]) -> T:
+        self._loop = asyncio.get_running_loop()
+        self._task = task = asyncio.ensure_future(work)
+        if self.number is not None:
             task.cancel()
-
-        return stopping
-
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop(number))
-    return await task
+        return await task

@@ -16,15 +16,31 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from history_pipeline.model import Window
+from history_pipeline.model import Source, Window
 from history_pipeline.settings import Settings
 from history_pipeline.storage import files, forgotten
 from history_pipeline.storage.layout import Layout
-from history_pipeline.storage.schemas import FROZEN_CONTACTS
+from history_pipeline.storage.schemas import FROZEN_CONTACTS, PLAN
 
 LONGEST_LIFE = timedelta(hours=24)
+
+
+_EXEMPT = pa.schema([("contact_id", pa.string()), ("source", pa.string())])
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What one window asks: every source for these contacts, but for those in `exempt` (columns
+    contact_id and source), which were answered before."""
+
+    contact_ids: pa.Array
+    exempt: pa.Table
+
+    def requests(self, sources: int) -> int:
+        return int(len(self.contact_ids) * sources - self.exempt.num_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,25 @@ class Attempt:
         table = pq.read_table(self.directory / "contacts.parquet", schema=FROZEN_CONTACTS)
         return table["contact_id"].combine_chunks()
 
+    @property
+    def plan(self) -> Path:
+        """There only where the attempt asks less than every source for every contact."""
+        return self.directory / "plan.parquet"
+
+    def planned(self, window: Window, sources: tuple[Source, ...]) -> Planned:
+        if not self.plan.exists():
+            return Planned(self.contact_ids(), _EXEMPT.empty_table())
+        rows = pq.read_table(self.plan, schema=PLAN)
+        mine = rows.filter(pc.equal(rows["window_start"], pa.scalar(window.start, pa.date32())))
+        unique = mine["contact_id"].combine_chunks().unique()
+        ids = unique.take(pc.sort_indices(unique))
+        exempt = []
+        for source in sources:
+            asked = mine.filter(pc.equal(mine["source"], source.value))["contact_id"]
+            others = ids.filter(pc.invert(pc.is_in(ids, asked.combine_chunks())))
+            exempt.append(pa.table([others, pa.repeat(source.value, len(others))], schema=_EXEMPT))
+        return Planned(ids, pa.concat_tables(exempt))
+
     def window_directory(self, window: Window) -> Path:
         return self.directory / "parts" / f"{window.start.isoformat()}.{window.end.isoformat()}"
 
@@ -53,8 +88,9 @@ class Attempt:
         return int(self.started_at.timestamp() * 1_000_000)
 
 
-def fingerprint(settings: Settings) -> str:
-    """A digest of all that decides which answers a run gets."""
+def fingerprint(settings: Settings, *, only_rest: bool = False) -> str:
+    """A digest of all that decides which answers a run gets. `only_rest` tells a run that asks
+    for what others have left over."""
     facts = {
         "server": settings.url,
         "zone": settings.timezone,
@@ -65,6 +101,7 @@ def fingerprint(settings: Settings) -> str:
         "contacts": [settings.contacts, settings.contacts_path],
         "window": settings.window_days,
         "overlap": settings.overlap_days,
+        **({"only_rest": True} if only_rest else {}),
     }
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -98,17 +135,22 @@ def start(
     now: datetime,
     *,
     is_discovery_complete: bool = True,
+    plan: pa.Table | None = None,
 ) -> Attempt:
-    """A new attempt over a contact list that is frozen with it."""
+    """A new attempt over a contact list that is frozen with it; with a `plan` (columns PLAN), it
+    asks for no more than that."""
     now = now.astimezone(UTC)
     seed = f"{now.isoformat()} {days} {print_}".encode()
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.blake2b(seed, digest_size=4).hexdigest()}"
     directory = layout.attempts / run_id
     files.make_directory(directory)
     unique = forgotten.read(layout).without(pa.array(contact_ids, pa.string()).unique())
-    ordered = unique.take(pa.compute.sort_indices(unique))
+    ordered = unique.take(pc.sort_indices(unique))
     files.replace_table(pa.table([ordered], schema=FROZEN_CONTACTS), directory / "contacts.parquet")
     attempt = Attempt(run_id, days, print_, now, len(ordered), is_discovery_complete, directory)
+    if plan is not None:
+        known = plan.filter(pc.is_in(plan["contact_id"], ordered))
+        files.replace_table(known.cast(PLAN), attempt.plan)
     _write(attempt)
     return attempt
 
@@ -117,7 +159,7 @@ def finish(attempt: Attempt) -> Attempt:
     """From here on the same days are asked anew. What was answered is in the lake by now."""
     done = replace(attempt, is_finished=True)
     _write(done)
-    for leftover in ("contacts.parquet", "parts"):
+    for leftover in ("contacts.parquet", "plan.parquet", "parts"):
         path = attempt.directory / leftover
         if path.exists():
             files.remove_tree(path)

@@ -50,8 +50,9 @@ def compact(
     written = parts.whole(directory)
 
     def work(connection: duckdb.DuckDBPyConnection) -> list[SourceAccount]:
+        _read_plan(connection, attempt, window, sources)
         _read_ledger(connection, attempt, sources, written)
-        accounts = _account(connection, attempt, window, sources)
+        accounts = _account(connection, window, sources)
         _write_days(connection, layout, directory, written)
         _write_ledger(connection, layout, attempt, window, written, accounts, scope, now)
         return accounts
@@ -62,6 +63,24 @@ def compact(
     return accounts
 
 
+def _read_plan(
+    connection: duckdb.DuckDBPyConnection,
+    attempt: Attempt,
+    window: Window,
+    sources: tuple[Source, ...],
+) -> None:
+    if attempt.plan.exists():
+        rows = (
+            f"select contact_id, source from read_parquet({quote(str(attempt.plan))}) "
+            f"where window_start = {quote(window.start.isoformat())}::date"
+        )
+    else:
+        names = ", ".join(quote(source.value) for source in sources)
+        listed = quote(str(attempt.directory / "contacts.parquet"))
+        rows = f"select contact_id, unnest([{names}]) as source from read_parquet({listed})"
+    connection.execute(f"create temp table planned as {rows}")
+
+
 def _read_ledger(
     connection: duckdb.DuckDBPyConnection,
     attempt: Attempt,
@@ -69,12 +88,8 @@ def _read_ledger(
     written: list[Path],
 ) -> None:
     ledgers = [part / parts.LEDGER_FILE for part in written]
-    connection.execute(
-        f"create temp table planned_contacts as from read_parquet("
-        f"{quote(str(attempt.directory / 'contacts.parquet'))})"
-    )
     if not ledgers:
-        if attempt.contacts:
+        if connection.execute("from planned limit 1").fetchall():
             raise StorageError("no part of this window is there")
         connection.execute(_EMPTY_LEDGER)
         return
@@ -102,7 +117,6 @@ _EMPTY_LEDGER = """
 
 def _account(
     connection: duckdb.DuckDBPyConnection,
-    attempt: Attempt,
     window: Window,
     sources: tuple[Source, ...],
 ) -> list[SourceAccount]:
@@ -111,21 +125,24 @@ def _account(
         rows = connection.execute(
             """
             select state, count(*), sum(interactions), sum(rejects)
-            from ledger semi join planned_contacts using (contact_id)
+            from ledger semi join planned using (contact_id, source)
             where source = ? group by state
             """,
             [source.value],
         ).fetchall()
+        ((planned,),) = connection.execute(
+            "select count(*) from planned where source = ?", [source.value]
+        ).fetchall()
         states = {RequestState(state): count for state, count, _, _ in rows}
-        if sum(states.values()) != attempt.contacts:
+        if sum(states.values()) != planned:
             raise StorageError(
-                f"window {window}, {source.value}: {attempt.contacts} requests were planned, but "
+                f"window {window}, {source.value}: {planned} requests were planned, but "
                 f"{sum(states.values())} are accounted for"
             )
         accounts.append(
             SourceAccount(
                 source,
-                attempt.contacts,
+                planned,
                 {state: states.get(state, 0) for state in RequestState},
                 int(sum(row[2] for row in rows)),
                 int(sum(row[3] for row in rows)),
@@ -164,7 +181,7 @@ def _write_ledger(
         files.remove_tree(fresh)
     files.make_directory(fresh)
     connection.execute(f"""
-        copy (from ledger semi join planned_contacts using (contact_id)
+        copy (from ledger semi join planned using (contact_id, source)
               order by contact_id, source)
         to {quote(str(fresh / parts.LEDGER_FILE))} (format parquet, compression zstd)
     """)

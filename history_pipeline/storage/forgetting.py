@@ -24,6 +24,7 @@ from history_pipeline.storage.schemas import (
     FROZEN_CONTACTS,
     LEDGER,
     OBSERVATIONS,
+    PLAN,
     REJECTS,
 )
 
@@ -63,8 +64,12 @@ def forget(layout: Layout, contact_id: str) -> Receipt:
 
 
 def _forget_in_attempt(eraser: _Eraser, attempt: attempts.Attempt) -> None:
+    if attempt.plan.exists():
+        eraser.rows(attempt.plan, PLAN, "contact_id", "plans of runs under way")
     listed = attempt.directory / "contacts.parquet"
-    if eraser.rows(listed, FROZEN_CONTACTS, "contact_id", "lists of runs under way"):
+    if listed.exists() and eraser.rows(
+        listed, FROZEN_CONTACTS, "contact_id", "lists of runs under way"
+    ):
         attempts.recount(attempt)
     for part in sorted(attempt.directory.glob("parts/*/part-*")):
         eraser.observations(part / parts.OBSERVATIONS_FILE, "interactions of runs under way")

@@ -99,6 +99,11 @@ RESOLVED = pa.schema([("reject_id", pa.string()), ("resolved_at", MOMENT)])
 
 FROZEN_CONTACTS = pa.schema([("contact_id", pa.string())])
 
+PLAN = pa.schema(
+    [("contact_id", pa.string()), ("window_start", pa.date32()), ("source", pa.string())]
+)
+"""One row per request, where a run is to ask less than everything of everybody."""
+
 CONTACTS = pa.schema(
     [
         ("contact_id", pa.string()),

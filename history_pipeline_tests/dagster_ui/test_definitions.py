@@ -27,6 +27,11 @@ print(json.dumps({
         f"{key.asset_key.to_user_string()}:{key.name}": graph.get(key).blocking
         for key in graph.asset_check_keys
     },
+    "undescribed": [
+        str(key)
+        for key in [*graph.get_all_asset_keys(), *graph.asset_check_keys]
+        if not graph.get(key).description
+    ],
     "executor": defs.resolve_job_def("daily").executor_def.name,
     "schedules": [schedule.name for schedule in defs.schedules],
     "sensors": [sensor.name for sensor in defs.sensors],
@@ -65,6 +70,7 @@ def test_definitions_load_without_any_configuration(
         "warehouse:rejects": False,
         "warehouse:freshness": False,
     }
+    assert told["undescribed"] == []
     assert told["executor"] == "in_process"
     assert told["schedules"] == ["daily_backfill"]
     assert told["sensors"] == ["dead_runs"]

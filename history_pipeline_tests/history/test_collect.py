@@ -70,6 +70,7 @@ class Run:
     max_attempts: int = 3
     outcomes: list[Outcome] = field(default_factory=list)
     verdicts: Verdicts = field(default_factory=Verdicts)
+    exempt: set[tuple[str, Source]] = field(default_factory=set)
 
     def collect(self, ids: list[str], meanwhile: Meanwhile | None = None) -> Account:
         async def whole() -> Account:
@@ -95,8 +96,14 @@ class Run:
                 self.asker, recorder, self.verdicts, task, now, self.outcomes.append
             )
             return await collector.collect(
-                pa.array(ids, pa.string()), parts.settled(self.directory)
+                pa.array(ids, pa.string()), parts.settled(self.directory), self._exempt()
             )
+
+    def _exempt(self) -> pa.Table:
+        rows = [(contact_id, source.value) for contact_id, source in sorted(self.exempt)]
+        names = {"contact_id": pa.string(), "source": pa.string()}
+        columns = list(zip(*rows, strict=True)) or [[], []]
+        return pa.table(columns, schema=pa.schema(list(names.items())))
 
     # -- what is on disk ----------------------------------------------------------------------
 
@@ -154,6 +161,22 @@ def test_all_planned_requests_settle_exactly_once(run: Run, count: int) -> None:
     assert sorted(run.interactions()) == sorted(
         f"{contact_id} {source.value}" for contact_id, source in planned(contacts(count))
     )
+
+
+def test_what_is_exempt_is_not_asked_and_archive_is_asked_all_the_same(run: Run) -> None:
+    run.exempt = {(name, MAIN) for name in contacts(30)[::2]}
+    account = run.collect(contacts(30))
+    left = planned(contacts(30)) - run.exempt
+    assert run.states() == dict.fromkeys(left, ANSWERED)
+    assert account.planned == account.states[ANSWERED] == 45
+
+
+def test_what_is_exempt_stays_so_when_a_killed_try_is_gone_on_with(run: Run) -> None:
+    run.exempt = {(name, MAIN) for name in contacts(10)}
+    run.collect(contacts(4))
+    account = run.collect(contacts(10))
+    assert run.states() == dict.fromkeys(planned(contacts(10), (ARCHIVE,)), ANSWERED)
+    assert account.states[ANSWERED] == account.planned == 10
 
 
 def test_archive_is_asked_only_after_main_has_answered(run: Run) -> None:
