@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from history_pipeline.history.plan import windows
 from history_pipeline.history.running import run
 from history_pipeline.model import RequestState, Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import attempts, identity, publishing, runs, warehouse
+from history_pipeline.storage import attempts, identity, publishing, runs, space, warehouse
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.layout import Layout
 
@@ -77,7 +78,12 @@ def _backfill(
     """None where nothing is left to ask."""
     from history_pipeline.defs import home
 
-    home.prepare(layout)
+    prepared = home.prepare(layout)
+    if prepared == layout.dagster_home:
+        home.sweep(prepared, time.time())
+    shortage = space.shortage(layout)
+    if shortage:
+        console.print(shortage, style="bold red")
     with quiet(), CollectionProgress(console) as progress:
         from history_pipeline.defs.launching import Launcher
 

@@ -27,6 +27,9 @@ ATTEMPT_TAG = "history_pipeline/attempt"
 DEFINITIONS = "history_pipeline.definitions"
 """What workspace.yaml loads, and what the UI calls the place."""
 
+LOGS_KEPT = 90 * 86_400.0
+"""Seconds for which the log of a run is kept."""
+
 _DAGSTER_YAML = """\
 # Written by history_pipeline. To keep Dagster's files elsewhere, set DAGSTER_HOME.
 telemetry:
@@ -83,6 +86,21 @@ def instance() -> DagsterInstance:
     }
     ref = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": nothing})
     return DagsterInstance.from_ref(ref)
+
+
+def sweep(home: Path, now: float) -> int:
+    """Removes the logs of runs that ended long ago; returns how many. What the UI tells of assets
+    and their partitions lies in another file, and stays. `now` is in seconds since 1970."""
+    logs = home / "history" / "runs"
+    old = [
+        path
+        for path in logs.glob("*.db")
+        if path.name != "index.db" and now - path.stat().st_mtime > LOGS_KEPT
+    ]
+    for path in old:
+        for each in (path, *logs.glob(f"{path.name}-*"), home / "storage" / path.stem):
+            files.remove_tree(each)
+    return len(old)
 
 
 def process_tag(run_id: str) -> dict[str, str]:

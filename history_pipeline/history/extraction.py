@@ -32,7 +32,7 @@ from history_pipeline.history.verdicts import Verdicts
 from history_pipeline.history.zones import odd_zone
 from history_pipeline.model import Outcome, RequestState, Source, Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import attempts, contact_list, forgotten, locks, parts
+from history_pipeline.storage import attempts, contact_list, forgotten, locks, parts, space
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.compaction import SourceAccount, compact
 from history_pipeline.storage.layout import Layout
@@ -96,6 +96,7 @@ async def open_attempt(
     settings: Settings, layout: Layout, days: Window, now: Callable[[], datetime] = utc_now
 ) -> Attempt:
     """The attempt at these days: an unfinished, equal and young one, or a new one."""
+    attempts.sweep(layout, now())
     print_ = attempts.fingerprint(settings)
     found = attempts.resumable(layout, days, print_, now(), settings.zone)
     if found is not None:
@@ -185,6 +186,7 @@ async def _extract_windows(
     verdicts = Verdicts()
     async with connected(settings) as client:
         for window in due:
+            _warn(extraction, space.shortage(layout))
             directory = attempt.window_directory(window)
             settled = parts.settled(directory)
             if settled.num_rows:
@@ -213,7 +215,10 @@ async def _extract_windows(
             )
             extraction.windows.append((window, accounts))
             extraction.account = account
-    warning = odd_zone(flattener, settings.timezone)
+    _warn(extraction, odd_zone(flattener, settings.timezone))
+
+
+def _warn(extraction: Extraction, warning: str | None) -> None:
     if warning:
         log.warning(warning)
         extraction.warnings.append(warning)

@@ -26,6 +26,8 @@ from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import FROZEN_CONTACTS, PLAN
 
 LONGEST_LIFE = timedelta(hours=24)
+KEPT = timedelta(days=7)
+"""How long the parts of a run that did not finish can be looked at."""
 
 
 _EXEMPT = pa.schema([("contact_id", pa.string()), ("source", pa.string())])
@@ -164,6 +166,19 @@ def finish(attempt: Attempt) -> Attempt:
         if path.exists():
             files.remove_tree(path)
     return done
+
+
+def sweep(layout: Layout, now: datetime) -> int:
+    """Ends attempts that nobody can go on with any more, and removes their parts; returns how
+    many. Their finished windows are in the lake; the others are asked anew."""
+    stale = [
+        attempt
+        for attempt in every(layout)
+        if not attempt.is_finished and now - attempt.started_at > KEPT
+    ]
+    for attempt in stale:
+        finish(attempt)
+    return len(stale)
 
 
 def recount(attempt: Attempt) -> Attempt:

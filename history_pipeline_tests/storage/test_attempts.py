@@ -101,6 +101,16 @@ def test_finishing_removes_the_parts_and_the_list_and_can_be_repeated(layout: La
     assert attempts.finish(done) == done
 
 
+def test_parts_that_nobody_can_go_on_with_are_removed_after_a_week(layout: Layout) -> None:
+    old, young = start(layout), start(layout, NOON + timedelta(days=6))
+    (old.window_directory(MAY) / "part-000001").mkdir(parents=True)
+    assert attempts.sweep(layout, NOON + timedelta(days=7)) == 0
+    assert attempts.sweep(layout, NOON + timedelta(days=8)) == 1
+    assert not old.window_directory(MAY).exists()
+    assert young.contact_ids().to_pylist() == ["B", "a", "b", "c"]
+    assert attempts.sweep(layout, NOON + timedelta(days=8)) == 0
+
+
 def test_run_ids_sort_by_time_and_differ_by_what_is_asked(layout: Layout) -> None:
     first, second = start(layout), start(layout, NOON + timedelta(seconds=1))
     other = start(layout, print_="g")
