@@ -8,6 +8,11 @@ that client and server cannot share one misreading.
 
 `World` is the truth: `contacts()`, and `records(contact_id, source)` with each record's
 `started_at`, `payload` and `readable`.
+
+`Behaviour` holds the switches; `SwitchedFaults(behaviour)` is what follows them, and can be
+asked what it will do: `contact_known(contact_id)`, `always_fails(contact_id)`. A policy of
+one's own is a `Faults`. `ChangingRoster(world.size, behaviour)` tells which contacts come into
+the list, leave it, and are `steady`. `stats` counts what was seen, and each fault injected.
 """
 
 from history_pipeline.simulator.behaviour import Behaviour
@@ -17,9 +22,11 @@ from history_pipeline.simulator.faults import (
     Faults,
     HistoryCall,
     Interference,
-    SwitchedFaults,
+    Spoiled,
 )
+from history_pipeline.simulator.faults_switched import SwitchedFaults
 from history_pipeline.simulator.records import DEFECTS, Record
+from history_pipeline.simulator.roster import ChangingRoster
 from history_pipeline.simulator.server import RunningSimulator, Simulator
 from history_pipeline.simulator.world import ARCHIVE, MAIN, World, WorldContact
 
@@ -29,6 +36,7 @@ __all__ = [
     "MAIN",
     "Behaviour",
     "Call",
+    "ChangingRoster",
     "Delivery",
     "Faults",
     "HistoryCall",
@@ -36,6 +44,7 @@ __all__ = [
     "Record",
     "RunningSimulator",
     "Simulator",
+    "Spoiled",
     "SwitchedFaults",
     "World",
     "WorldContact",

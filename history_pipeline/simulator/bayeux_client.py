@@ -44,13 +44,16 @@ class Held:
 class Client:
     """One CometD session. `idle_since` is when its last poll ended.
 
-    `gone` is removed for whatever reason, `left` by its own disconnect.
+    `accepted` counts the requests that were accepted to be answered in it. `gone` is removed
+    for whatever reason, `left` by its own disconnect.
     """
 
     client_id: str
     owner: str
     idle_since: float
     ack: bool
+    opened_at: float = 0.0
+    accepted: int = 0
     connected: bool = False
     gone: bool = False
     left: bool = False

@@ -6,7 +6,7 @@ and whoever waits on them calls `finish`. Does not know HTTP, sockets or what th
 
     unknown ──handshake──> handshaken ──connect──> connected <──> held (a poll waits)
        ^                        │                      │            │
-       └── disconnect, or no poll for interval + maxInterval ──────┘
+       └── disconnect, no poll for interval + maxInterval, or an end of the rules' own ──┘
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from history_pipeline.simulator.bayeux_client import Client, Held, valid_channel
+from history_pipeline.simulator.endings import DROPPED, EXPIRED, LEFT
 
 Reply = dict[str, Any]
 Part = Reply | bytes
@@ -25,22 +26,24 @@ HANDSHAKE, CONNECT, DISCONNECT = "/meta/handshake", "/meta/connect", "/meta/disc
 SUBSCRIBE, UNSUBSCRIBE = "/meta/subscribe", "/meta/unsubscribe"
 TRANSPORT = "long-polling"
 UNKNOWN_CLIENT = "402::Unknown client"
-_UNKNOWN_POLL: Reply = {
-    "successful": False,
-    "error": UNKNOWN_CLIENT,
-    "advice": {"reconnect": "handshake", "interval": 0},
-}
 
 
 @dataclass(frozen=True, slots=True)
 class BayeuxRules:
-    """Times in seconds. `allows` says whether a channel may be subscribed to."""
+    """Times in seconds. `allows` says whether a channel may be subscribed to.
+
+    `over` is given a client's age and its accepted requests, and names what ends it, if
+    anything. `lost_session_advice` is what a poll of an unknown client is advised: `handshake`,
+    `none`, or nothing at all with `absent`.
+    """
 
     timeout: float = 30.0
     interval: float = 0.0
     max_interval: float = 10.0
     ack: bool = True
     allows: Callable[[str], bool] = lambda channel: True
+    over: Callable[[float, int], str] = lambda age, accepted: ""
+    lost_session_advice: str = "handshake"
 
     def advice(self) -> Reply:
         return {
@@ -48,6 +51,12 @@ class BayeuxRules:
             "interval": round(self.interval * 1000),
             "timeout": round(self.timeout * 1000),
         }
+
+    def unknown_poll(self) -> Reply:
+        told: Reply = {"successful": False, "error": UNKNOWN_CLIENT}
+        if self.lost_session_advice != "absent":
+            told["advice"] = {"reconnect": self.lost_session_advice, "interval": 0}
+        return told
 
 
 @dataclass(slots=True)
@@ -59,11 +68,17 @@ class Turn:
 
 
 class BayeuxServer:
-    """All clients of one server. `owner` is the HTTP session that a client belongs to."""
+    """All clients of one server. `owner` is the HTTP session that a client belongs to.
+
+    `on_removed` is told of each client that is gone, and why; `on_subscribed` of each
+    subscription.
+    """
 
     def __init__(self, rules: BayeuxRules, new_id: Callable[[], str]) -> None:
         self._rules = rules
         self._new_id = new_id
+        self.on_removed: Callable[[Client, str], None] = lambda client, why: None
+        self.on_subscribed: Callable[[Client], None] = lambda client: None
         self._clients: dict[str, Client] = {}
         self._of_owner: dict[str, list[Client]] = {}
 
@@ -106,7 +121,7 @@ class BayeuxServer:
             reply["advice"] = {"reconnect": "none", "interval": 0}
             return [reply]
         if client.gone:
-            return [reply | _UNKNOWN_POLL]
+            return [reply | self._rules.unknown_poll()]
         return [reply] if held.superseded else self._with_messages(client, reply)
 
     def deliver(self, client: Client, message: bytes) -> None:
@@ -122,35 +137,39 @@ class BayeuxServer:
                 return client
         return None
 
+    def accepted(self, client: Client, now: float) -> None:
+        """A request was accepted that is to be answered here; it may have been the last one."""
+        client.accepted += 1
+        self._removed_if_over(client, now)
+
     def expire(self, now: float) -> int:
-        """Removes the clients that have not polled for too long; says how many."""
-        overdue = [one for one in self._clients.values() if self._overdue(one, now)]
-        for client in overdue:
-            self._remove(client)
-        return len(overdue)
+        """Removes the clients whose time is over; says how many."""
+        return sum(self._removed_if_over(one, now) for one in list(self._clients.values()))
 
     def drop(self, owner: str | None = None) -> int:
         """Removes the clients of an owner, or all; their polls end."""
         doomed = list(self._clients.values() if owner is None else self._of_owner.get(owner, []))
         for client in doomed:
-            self._remove(client)
+            self._remove(client, DROPPED)
         return len(doomed)
 
     def _client(self, message: Mapping[str, Any], owner: str | None, now: float) -> Client | None:
         """A client is known to its owner only: the CometD session ends with the HTTP one."""
         client = self._clients.get(str(message.get("clientId")))
-        if client is None or client.owner != owner:
-            return None
-        if self._overdue(client, now):
-            self._remove(client)
+        if client is None or client.owner != owner or self._removed_if_over(client, now):
             return None
         return client
 
-    def _overdue(self, client: Client, now: float) -> bool:
+    def _removed_if_over(self, client: Client, now: float) -> bool:
         allowed = self._rules.interval + self._rules.max_interval
-        return client.held is None and now - client.idle_since > allowed
+        why = self._rules.over(now - client.opened_at, client.accepted)
+        if not why and client.held is None and now - client.idle_since > allowed:
+            why = EXPIRED
+        if why:
+            self._remove(client, why)
+        return bool(why)
 
-    def _remove(self, client: Client) -> None:
+    def _remove(self, client: Client, why: str) -> None:
         client.gone = True
         del self._clients[client.client_id]
         self._of_owner[client.owner].remove(client)
@@ -158,6 +177,7 @@ class BayeuxServer:
             del self._of_owner[client.owner]
         if client.held is not None:
             client.held.wake()
+        self.on_removed(client, why)
 
     def _meta(
         self, message: Mapping[str, Any], client: Client | None, owner: str | None, now: float
@@ -178,7 +198,7 @@ class BayeuxServer:
             self._unsubscribe(message, client, reply)
         elif channel == DISCONNECT:
             client.left = True
-            self._remove(client)
+            self._remove(client, LEFT)
             reply["successful"] = True
         else:
             reply["error"] = "403::publish_denied"
@@ -196,7 +216,7 @@ class BayeuxServer:
             return
         extension = message.get("ext")
         wants_ack = isinstance(extension, Mapping) and extension.get("ack") is True
-        client = Client(self._new_id(), owner, now, ack=wants_ack and self._rules.ack)
+        client = Client(self._new_id(), owner, now, wants_ack and self._rules.ack, opened_at=now)
         self._clients[client.client_id] = client
         self._of_owner.setdefault(owner, []).append(client)
         reply["successful"] = True
@@ -217,7 +237,7 @@ class BayeuxServer:
         if "id" in message:
             reply["id"] = message["id"]
         if client is None:
-            turn.parts.append(reply | _UNKNOWN_POLL)
+            turn.parts.append(reply | self._rules.unknown_poll())
             return
         if client.held is not None:
             client.held.superseded = True
@@ -260,6 +280,7 @@ class BayeuxServer:
         else:
             client.subscriptions.update(channels)
             reply["successful"] = True
+            self.on_subscribed(client)
 
     def _unsubscribe(self, message: Mapping[str, Any], client: Client, reply: Reply) -> None:
         wanted = message.get("subscription")

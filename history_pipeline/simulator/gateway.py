@@ -1,7 +1,8 @@
-"""The HTTP face: login, CSRF, and the way from a path to its answer.
+"""The HTTP face of one node: login, CSRF, and the way from a path to its answer.
 
 Knows aiohttp, cookies, headers and statuses. Leaves what Bayeux means to `bayeux_server`,
-what history means to `history_calls`, and what goes wrong to `faults`.
+what history means to `history_calls`, what goes wrong to `faults`, and how a connection ends
+badly to `broken_replies`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from history_pipeline.simulator.answers import encode
 from history_pipeline.simulator.bayeux_client import Held
 from history_pipeline.simulator.bayeux_server import BayeuxServer, Part, Turn
 from history_pipeline.simulator.behaviour import Behaviour
-from history_pipeline.simulator.faults import Call, Faults
-from history_pipeline.simulator.history_calls import HistoryCalls
+from history_pipeline.simulator.broken_replies import reset, spoilt
+from history_pipeline.simulator.call_identity import Identities
+from history_pipeline.simulator.faults import Call, Faults, Interference
+from history_pipeline.simulator.faults_http import CSRF_REFUSED
+from history_pipeline.simulator.history_calls import HistoryCalls, Interfered
 from history_pipeline.simulator.history_query import NOT_AUTHENTICATED, NOT_FOUND, Refused
 from history_pipeline.simulator.http_sessions import (
     CSRF_HEADER,
@@ -29,25 +33,27 @@ from history_pipeline.simulator.http_sessions import (
     cookie,
 )
 from history_pipeline.simulator.pages import OPEN_PATHS, Pages
+from history_pipeline.simulator.paths import (
+    INTERACTIONS_PATH,
+    NOTIFICATIONS_PATH,
+    STATS_PATH,
+    contact_in,
+)
 from history_pipeline.simulator.stats import Stats
 
 JSON = "application/json"
-CONTACTS_PREFIX, HISTORY_SUFFIX = "/api/v2/ucs/contacts/", "/interactions"
-INTERACTIONS_PATH = "/api/v2/ucs/interactions"
-NOTIFICATIONS_PATH = "/api/v2/notifications"
-STATS_PATH = "/simulator/stats"
 BROWSER_COOKIE = "BAYEUX_BROWSER"
-CSRF_REFUSED = "Missing or invalid Csrf token"
 _JSON_HEADERS = {"Content-Type": JSON}
 _LOGIN_PAGE = "<html><body>Please log in</body></html>"
 
 
 @dataclass(slots=True, eq=False)
 class Gateway:
-    """Answers every request of the server; `handle` is the handler for aiohttp."""
+    """Answers every request of the node; `handle` is the handler for aiohttp."""
 
     behaviour: Behaviour
     faults: Faults
+    identities: Identities
     sessions: HttpSessions
     bayeux: BayeuxServer
     calls: HistoryCalls
@@ -62,22 +68,39 @@ class Gateway:
             return _json(self.stats.snapshot())
         self._ordinal += 1
         call = Call(self._ordinal, request.method, path)
+        if self.faults.identifies:
+            query = request.rel_url.raw_query_string
+            call = self.identities.identified(call, query, await request.read())
         interference = self.faults.before_call(call)
-        if interference is not None:
+        if interference is None:
+            response = await self._in_session(request, call)
+        else:
+            response = self._instead(interference)
             if interference.cut:
-                return _cut(request)
-            self.stats.rejected[interference.status] += 1
-            return web.Response(
-                status=interference.status,
-                body=interference.body,
-                headers=interference.headers,
-            )
-        response = await self._in_session(request, call)
-        if response.status >= 400 and not (request.transport and request.transport.is_closing()):
+                return reset(request)
+        if response.status >= 400:
             self.stats.rejected[response.status] += 1
-        return response
+        return response if interference else await self._sent(request, call, response)
 
-    async def _in_session(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
+    def _instead(self, interference: Interference) -> web.Response:
+        self.stats.inject(interference.fault)
+        return web.Response(
+            status=interference.status, body=interference.body, headers=interference.headers
+        )
+
+    async def _sent(
+        self, request: web.BaseRequest, call: Call, response: web.Response
+    ) -> web.StreamResponse:
+        """The response, or what a fault makes of it."""
+        if not self.faults.identifies or not isinstance(response.body, bytes):
+            return response
+        spoiled = self.faults.reply(call, response.body)
+        if spoiled is None:
+            return response
+        self.stats.inject(spoiled.fault)
+        return await spoilt(request, response, spoiled)
+
+    async def _in_session(self, request: web.BaseRequest, call: Call) -> web.Response:
         """Finds or opens the session, then answers; a new session's cookie goes out."""
         now = asyncio.get_running_loop().time()
         cookies = request.headers.get("Cookie")
@@ -106,17 +129,20 @@ class Gateway:
 
     async def _timed(
         self, request: web.BaseRequest, call: Call, session: HttpSession, cookies: str | None
-    ) -> web.StreamResponse:
+    ) -> web.Response:
         """Keeps the session alive while the call lasts, and from its end."""
         is_poll = call.path.startswith(NOTIFICATIONS_PATH)
         keeps = self.behaviour.polls_keep_session or not is_poll
         session.busy += keeps
+        session.served += not is_poll
         try:
             if is_poll:
                 return await self._notifications(request, call, session, cookies)
             return await self._answer(request, call, session)
         except Refused as refused:
             return self._refusal(refused)
+        except Interfered as interfered:
+            return self._instead(interfered.interference)
         finally:
             if keeps:
                 session.busy -= 1
@@ -124,7 +150,7 @@ class Gateway:
 
     async def _answer(
         self, request: web.BaseRequest, call: Call, session: HttpSession
-    ) -> web.StreamResponse:
+    ) -> web.Response:
         path = call.path
         if not session.logged_in and path not in OPEN_PATHS:
             return self._login_refused()
@@ -133,10 +159,8 @@ class Gateway:
             return _json(self.pages.read(path, request.query))
         if call.method != "POST":
             raise Refused(NOT_FOUND, "resource not found")
-        contact_id: str | None = None
-        if path.startswith(CONTACTS_PREFIX) and path.endswith(HISTORY_SUFFIX):
-            contact_id = path[len(CONTACTS_PREFIX) : -len(HISTORY_SUFFIX)]
-        elif path != INTERACTIONS_PATH:
+        contact_id = contact_in(path)
+        if contact_id is None and path != INTERACTIONS_PATH:
             raise Refused(NOT_FOUND, "resource not found")
         body = await request.read()
         told = await self.calls.ask(call, body, contact_id, session.session_id)
@@ -144,7 +168,7 @@ class Gateway:
 
     async def _notifications(
         self, request: web.BaseRequest, call: Call, session: HttpSession, cookies: str | None
-    ) -> web.StreamResponse:
+    ) -> web.Response:
         rest = call.path[len(NOTIFICATIONS_PATH) :]
         if call.method != "POST" or (rest and not rest.startswith("/")):
             raise Refused(NOT_FOUND, "resource not found")
@@ -159,10 +183,7 @@ class Gateway:
         handshaken = self._count(listed, turn)
         if turn.held is not None:
             turn.parts += await self._held(turn.held)
-        body = self.faults.poll_reply(call, assembled(turn.parts))
-        if body is None:
-            return _cut(request)
-        response = web.Response(body=body, headers=_JSON_HEADERS)
+        response = web.Response(body=assembled(turn.parts), headers=_JSON_HEADERS)
         if handshaken and cookie(cookies, BROWSER_COOKIE) is None:
             self._browsers += 1
             response.set_cookie(BROWSER_COOKIE, f"browser{self._browsers}", path="/", httponly=True)
@@ -217,10 +238,3 @@ def assembled(parts: list[Part]) -> bytes:
 
 def _json(value: Any, status: int = 200) -> web.Response:
     return web.Response(status=status, body=encode(value), headers=_JSON_HEADERS)
-
-
-def _cut(request: web.BaseRequest) -> web.Response:
-    """Ends the connection; the response that aiohttp wants goes nowhere."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=500)

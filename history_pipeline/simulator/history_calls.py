@@ -1,7 +1,7 @@
-"""Accepts history requests and sends their notifications later.
+"""Accepts history requests.
 
-Knows reference ids, delays and to whom an answer goes: the CometD client of the HTTP session
-that asked, looked up when the answer is ready. Does not know HTTP.
+Knows reference ids, and how a request becomes an answer. Leaves to `deliveries` when and to
+whom the answer goes, and to `faults` what goes wrong. Does not know HTTP.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 
-from history_pipeline.simulator.answers import CHANNEL, Shelf, failure, notification
-from history_pipeline.simulator.bayeux_server import BayeuxServer
+from history_pipeline.simulator import strangers
+from history_pipeline.simulator.answers import failure, notification
+from history_pipeline.simulator.bayeux_client import Client
 from history_pipeline.simulator.behaviour import Behaviour
-from history_pipeline.simulator.faults import Call, Delivery, Faults, HistoryCall
+from history_pipeline.simulator.calendar_days import written
+from history_pipeline.simulator.deliveries import Accepted, Deliveries
+from history_pipeline.simulator.faults import Call, Delivery, Faults, HistoryCall, Interference
 from history_pipeline.simulator.history_query import (
     CONTACT_HISTORY,
     INTERACTION_HISTORY,
@@ -29,6 +32,7 @@ from history_pipeline.simulator.history_query import (
     Refused,
     parse_query,
 )
+from history_pipeline.simulator.shelf import Shelf
 from history_pipeline.simulator.stats import Stats
 from history_pipeline.simulator.world import World
 
@@ -36,62 +40,118 @@ _EARLY_HEADSTART = 0.01
 """Seconds that the HTTP reply waits after an early notification was queued."""
 
 
+class Interfered(Exception):
+    """The request is not looked at; the interference is the reply."""
+
+    def __init__(self, interference: Interference) -> None:
+        super().__init__(interference.fault)
+        self.interference = interference
+
+
+class References:
+    """The counters of reference ids: one for a node, or one for each of its CometD sessions.
+
+    What is asked before there is a CometD session is counted on the node in both cases.
+    """
+
+    def __init__(self, by_session: bool) -> None:
+        self._by_session = by_session
+        self._last: dict[Client | None, int] = {}
+
+    def next(self, client: Client | None) -> int:
+        counter = client if self._by_session else None
+        self._last[counter] = self._last.get(counter, 0) + 1
+        return self._last[counter]
+
+    def forget(self, client: Client) -> None:
+        self._last.pop(client, None)
+
+
 @dataclass(slots=True, eq=False)
 class HistoryCalls:
-    """The UCS behind the API."""
+    """The UCS behind the API of one node."""
 
     world: World
+    shelf: Shelf
     behaviour: Behaviour
     faults: Faults
-    bayeux: BayeuxServer
+    deliveries: Deliveries
     stats: Stats
     today: Callable[[], date]
-    _references: int = 0
-    _shelf: Shelf = field(init=False)
+    references: References = field(init=False)
     _rules: QueryRules = field(init=False)
     _parsed: Callable[[bytes, str, date], HistoryQuery] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._shelf = Shelf(self.world)
+        self.references = References(self.behaviour.reference_ids == "session")
         self._rules = QueryRules(self.world.zone, self.behaviour.to_date_included)
         # A run asks the same of every contact: its body is read once.
         self._parsed = lru_cache(maxsize=256)(self._parse)
 
     async def ask(self, call: Call, body: bytes, contact_id: str | None, owner: str) -> bytes:
-        """The envelope that accepts the request; raises Refused."""
+        """The envelope that accepts the request; raises Refused or Interfered."""
         loop = asyncio.get_running_loop()
         operation = INTERACTION_HISTORY if contact_id is None else CONTACT_HISTORY
         self.stats.asked(operation, loop.time())
         query = self._parsed(body, operation, self.today())
         index = None if contact_id is None else self._index(contact_id)
         if index is None:
-            await asyncio.to_thread(self._shelf.build_timeline)
-        self._references += 1
-        reference_id = self._references
-        self.stats.accepted()
-        history_call = HistoryCall(reference_id, contact_id, query.source)
+            await asyncio.to_thread(self.shelf.timeline.keys)
+        interference = self.faults.over_limit(call, loop.time(), self.stats.in_flight)
+        if interference is not None:
+            raise Interfered(interference)
+        accepted = self._accepted(call, contact_id, index, query, owner)
+        await self._replied_and_due(call, accepted)
+        return b'{"statusCode":0,"referenceId":%d}' % accepted.call.reference_id
+
+    def removed(self, client: Client) -> None:
+        """A CometD session is gone."""
+        self.deliveries.removed(client)
+        self.references.forget(client)
+
+    def _accepted(
+        self,
+        call: Call,
+        contact_id: str | None,
+        index: int | None,
+        query: HistoryQuery,
+        owner: str,
+    ) -> Accepted:
+        client = self.deliveries.listener(owner)
+        history_call = HistoryCall(
+            self.references.next(client),
+            contact_id,
+            query.source,
+            self.stats.accepted(),
+            call.identity,
+            call.turn,
+        )
         delivery = self.faults.delivery(history_call)
+        answer = partial(self._answer, history_call, index, query, delivery)
+        beside = self._beside(history_call, query, delivery, client)
+        accepted = Accepted(history_call, delivery, owner, client, answer, beside)
+        self.stats.inject(*delivery.faults)
+        self.deliveries.open(accepted, asyncio.get_running_loop().time())
+        return accepted
+
+    async def _replied_and_due(self, call: Call, accepted: Accepted) -> None:
+        """Returns when the HTTP reply may go out; the notification is on its way then."""
         hold_back = self.faults.before_reply(call)
-        if delivery.early:
+        if accepted.delivery.early:
             self.stats.notifications_early += 1
-            self._settle(history_call, index, query, delivery, owner)
+            self.deliveries.send(accepted)
             hold_back = max(hold_back, _EARLY_HEADSTART)
         if hold_back:
             await asyncio.sleep(hold_back)
-        if not delivery.early:
-            loop.call_later(
-                delivery.delay, self._settle, history_call, index, query, delivery, owner
-            )
-        return b'{"statusCode":0,"referenceId":%d}' % reference_id
-
-    def warm(self) -> None:
-        """Generates the first contact, which can be a giant, before anyone waits for it."""
-        if self.world.size:
-            self._shelf.warm(0)
+        if not accepted.delivery.early:
+            self.deliveries.due_in(accepted, accepted.delivery.delay)
 
     def _index(self, contact_id: str) -> int:
         index = self.world.index_of(contact_id)
         if index is None:
+            raise Refused(NOT_FOUND, "contact not found")
+        if not self.faults.contact_known(contact_id):
+            self.stats.inject("unknown_contact")
             raise Refused(NOT_FOUND, "contact not found")
         return index
 
@@ -102,35 +162,26 @@ class HistoryCalls:
             raise Refused(VALUE_INVALID, "the body is no JSON") from None
         return parse_query(parsed, operation, self._rules, today)
 
-    def _settle(
-        self,
-        call: HistoryCall,
-        index: int | None,
-        query: HistoryQuery,
-        delivery: Delivery,
-        owner: str,
-    ) -> None:
-        """Sends what the delivery says, or drops it; the request is in flight no more."""
-        self.stats.settled()
-        if not delivery.copies:
-            self.stats.notifications_lost += 1
-            return
-        client = self.bayeux.subscriber(owner, CHANNEL)
-        if client is None:
-            self.stats.notifications_undeliverable += 1
-            return
-        message = self.faults.notification(call, self._message(call, index, query, delivery))
-        for _ in range(delivery.copies):
-            self.bayeux.deliver(client, message)
-            self.stats.notifications_sent += 1
-
-    def _message(
+    def _answer(
         self, call: HistoryCall, index: int | None, query: HistoryQuery, delivery: Delivery
     ) -> bytes:
+        """The notification, made of what the sources hold at this moment."""
         if delivery.error_message is not None:
             return failure(call.reference_id, delivery.error_message)
         if index is None:
-            records = self._shelf.interaction_history(query)
+            records = self.shelf.interaction_history(query)
         else:
-            records = self._shelf.contact_history(index, query)
+            records = self.shelf.contact_history(index, query)
         return notification(call.reference_id, records[: self.behaviour.answer_cap])
+
+    def _beside(
+        self, call: HistoryCall, query: HistoryQuery, delivery: Delivery, client: Client | None
+    ) -> list[bytes]:
+        """Strangers take reference ids of the same counter, so that theirs could be ours."""
+        beside: list[bytes] = []
+        for _ in range(delivery.foreign):
+            start = written((query.from_ms + query.until_ms) // 2, self.world.zone)
+            beside.append(strangers.foreign(self.references.next(client), start))
+        if delivery.other_type is not None:
+            beside.append(strangers.OTHER_TYPES[delivery.other_type](call.reference_id))
+        return beside

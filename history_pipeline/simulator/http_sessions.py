@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from history_pipeline.simulator.behaviour import Behaviour
+from history_pipeline.simulator.endings import DROPPED, EXPIRED
 
 SESSION_COOKIE = "JSESSIONID"
 CSRF_HEADER = "X-CSRF-TOKEN"
@@ -19,11 +20,16 @@ CSRF_HEADER = "X-CSRF-TOKEN"
 
 @dataclass(slots=True, eq=False)
 class HttpSession:
-    """`busy` counts the calls under way; a session does not expire while it has any."""
+    """`busy` counts the calls under way; a session is not idle while it has any.
+
+    `served` counts the calls it was found for, CometD's not among them.
+    """
 
     session_id: str
     csrf_token: str
+    opened_at: float
     last_used: float
+    served: int = 0
     logged_in: bool = False
     busy: int = 0
 
@@ -40,17 +46,25 @@ def cookie(header: str | None, name: str) -> str | None:
 
 
 class HttpSessions:
-    """All sessions of a server. `ended` is told of each one that expires or is dropped."""
+    """All sessions of one node.
+
+    `over` is given a session's age and the calls it has served, and names what ends it, if
+    anything. `ended` is told of each one that ends, and why.
+    """
 
     def __init__(
         self,
         behaviour: Behaviour,
         new_id: Callable[[], str],
-        ended: Callable[[HttpSession], None],
+        ended: Callable[[HttpSession, str], None],
+        over: Callable[[float, int], str] = lambda age, served: "",
+        node: str = "node1",
     ) -> None:
         self._behaviour = behaviour
         self._new_id = new_id
         self._ended = ended
+        self._over = over
+        self._node = node
         self._sessions: dict[str, HttpSession] = {}
         pair = f"{behaviour.username}:{behaviour.password}"
         self._credentials = pair.encode()
@@ -61,13 +75,12 @@ class HttpSessions:
 
     def find(self, session_id: str | None, now: float) -> HttpSession | None:
         session = self._sessions.get(session_id or "")
-        if session is not None and self._expired(session, now):
-            self._end(session)
+        if session is not None and self._ended_if_over(session, now):
             return None
         return session
 
     def open(self, now: float) -> HttpSession:
-        session = HttpSession(f"{self._new_id()}.node1", self._new_id(), now)
+        session = HttpSession(f"{self._new_id()}.{self._node}", self._new_id(), now, now)
         self._sessions[session.session_id] = session
         return session
 
@@ -84,22 +97,25 @@ class HttpSessions:
             return False
 
     def expire(self, now: float) -> int:
-        overdue = [one for one in self._sessions.values() if self._expired(one, now)]
-        for session in overdue:
-            self._end(session)
-        return len(overdue)
+        """Ends the sessions whose time is over; says how many."""
+        return sum(self._ended_if_over(one, now) for one in list(self._sessions.values()))
 
     def drop(self) -> int:
         """Ends all sessions, as a restart of the node does."""
         doomed = list(self._sessions.values())
         for session in doomed:
-            self._end(session)
+            self._end(session, DROPPED)
         return len(doomed)
 
-    def _expired(self, session: HttpSession, now: float) -> bool:
+    def _ended_if_over(self, session: HttpSession, now: float) -> bool:
+        why = self._over(now - session.opened_at, session.served)
         idle = now - session.last_used
-        return not session.busy and idle > self._behaviour.http_session_timeout
+        if not why and not session.busy and idle > self._behaviour.http_session_timeout:
+            why = EXPIRED
+        if why:
+            self._end(session, why)
+        return bool(why)
 
-    def _end(self, session: HttpSession) -> None:
+    def _end(self, session: HttpSession, why: str) -> None:
         del self._sessions[session.session_id]
-        self._ended(session)
+        self._ended(session, why)

@@ -10,6 +10,8 @@ from typing import Any
 
 from history_pipeline.simulator.behaviour import Behaviour
 from history_pipeline.simulator.history_query import NOT_FOUND, VALUE_INVALID, Refused
+from history_pipeline.simulator.paths import CONTACTS_PATH, ME_PATH
+from history_pipeline.simulator.roster import Roster
 from history_pipeline.simulator.world import World
 
 VERSION = "8.5.202.99"
@@ -28,18 +30,19 @@ _DEFAULT_PAGE = 100
 class Pages:
     """Resources by path; `read` raises Refused where there is none."""
 
-    def __init__(self, world: World, behaviour: Behaviour) -> None:
+    def __init__(self, world: World, behaviour: Behaviour, roster: Roster) -> None:
         self._world = world
         self._behaviour = behaviour
+        self._roster = roster
 
     def read(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
-        if path == "/api/v2/me":
+        if path == ME_PATH:
             return self._me()
         if path == "/api/v2/diagnostics/version":
             return {"statusCode": 0, "version": VERSION}
         if path in ("/api/v2/features", "/api/v2/system/features"):
             return {"statusCode": 0, "features": [{"id": name} for name in FEATURES]}
-        if path == "/api/v2/contacts":
+        if path == CONTACTS_PATH:
             return self._contacts(parameters)
         raise Refused(NOT_FOUND, "resource not found")
 
@@ -57,12 +60,9 @@ class Pages:
         """A limit beyond the largest page gives fewer rows, not an error."""
         offset = _whole(parameters, "offset", 0)
         limit = min(_whole(parameters, "limit", _DEFAULT_PAGE), self._behaviour.max_page)
-        size = self._world.size
-        rows = [
-            {"id": one.contact_id} | one.attributes
-            for one in map(self._world.contact, range(min(offset, size), min(offset + limit, size)))
-        ]
-        return {"statusCode": 0, "totalCount": size, "contacts": rows}
+        total, listed = self._roster.page(offset, limit)
+        rows = [{"id": one.contact_id} | one.attributes for one in map(self._world.contact, listed)]
+        return {"statusCode": 0, "totalCount": total, "contacts": rows}
 
 
 def _whole(parameters: Mapping[str, str], name: str, default: int) -> int:

@@ -8,37 +8,46 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from aiohttp import web
 
+from history_pipeline.simulator.archiver import PerRequest, PerSecond
+from history_pipeline.simulator.balancer import Balancer
+from history_pipeline.simulator.bayeux_client import Client
 from history_pipeline.simulator.bayeux_server import BayeuxRules, BayeuxServer
 from history_pipeline.simulator.behaviour import Behaviour
+from history_pipeline.simulator.call_identity import Identities
+from history_pipeline.simulator.deliveries import Deliveries
 from history_pipeline.simulator.draws import key_number
-from history_pipeline.simulator.faults import Faults, SwitchedFaults
+from history_pipeline.simulator.endings import EXPIRED, ORDINARY
+from history_pipeline.simulator.faults import Faults
+from history_pipeline.simulator.faults_switched import SwitchedFaults
 from history_pipeline.simulator.gateway import Gateway
 from history_pipeline.simulator.history_calls import HistoryCalls
 from history_pipeline.simulator.http_sessions import HttpSession, HttpSessions
 from history_pipeline.simulator.pages import Pages
+from history_pipeline.simulator.roster import roster_of
+from history_pipeline.simulator.shelf import Shelf
 from history_pipeline.simulator.stats import Stats
+from history_pipeline.simulator.timeline import timeline_key
 from history_pipeline.simulator.world import World
 
 LOOPBACK = "127.0.0.1"
 _SHUTDOWN_SECONDS = 0.5
 
 
+@dataclass(slots=True, eq=False)
 class RunningSimulator:
     """A server that listens. `stats` is live; the two `drop_…` are what a restart does."""
 
-    def __init__(
-        self, world: World, stats: Stats, sessions: HttpSessions, bayeux: BayeuxServer
-    ) -> None:
-        self.world = world
-        self.stats = stats
-        self.port = 0
-        self._sessions = sessions
-        self._bayeux = bayeux
+    world: World
+    stats: Stats
+    nodes: Sequence[Gateway]
+    port: int = 0
 
     @property
     def url(self) -> str:
@@ -46,23 +55,25 @@ class RunningSimulator:
 
     def expire(self, now: float) -> None:
         """Ends what has been idle for too long by `now`, in the loop's time."""
-        self.stats.cometd_sessions_expired += self._bayeux.expire(now)
-        self.stats.http_sessions_expired += self._sessions.expire(now)
+        for node in self.nodes:
+            node.bayeux.expire(now)
+            node.sessions.expire(now)
 
     def drop_http_sessions(self) -> int:
         """Ends all HTTP sessions, and the CometD sessions with them."""
-        return self._sessions.drop()
+        return sum(node.sessions.drop() for node in self.nodes)
 
     def drop_cometd_sessions(self) -> int:
         """Ends all CometD sessions; what was queued in them is lost."""
-        return self._bayeux.drop()
+        return sum(node.bayeux.drop() for node in self.nodes)
 
 
 class Simulator:
     """A GWS in front of a world.
 
     `faults` replaces the policy that follows `behaviour`'s switches; `today` is the day that
-    default dates count from, the present one in the world's zone unless given.
+    default dates count from, the present one in the world's zone unless given. `clock`, in
+    seconds, is what the archiver and a mute channel go by.
     """
 
     def __init__(
@@ -72,19 +83,24 @@ class Simulator:
         *,
         faults: Faults | None = None,
         today: Callable[[], date] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._world = world
         self._behaviour = behaviour or Behaviour()
-        self._faults = faults or SwitchedFaults(self._behaviour)
+        self._faults = faults or SwitchedFaults(self._behaviour, clock=clock)
         self._today = today or (lambda: datetime.now(world.zone).date())
+        self._clock = clock
         self._ids = 0
 
     @contextlib.asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[RunningSimulator]:
         """Listens until the block ends; held polls are answered then. Port 0 picks a free one."""
-        running, gateway = self._assemble()
-        server = web.Server(gateway.handle, access_log=None)
-        runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+        running = await self._assemble()
+        nodes = running.nodes
+        handler = nodes[0].handle if len(nodes) == 1 else Balancer(nodes).handle
+        runner = web.ServerRunner(
+            web.Server(handler, access_log=None), shutdown_timeout=_SHUTDOWN_SECONDS
+        )
         await runner.setup()
         sweeper: asyncio.Task[None] | None = None
         try:
@@ -100,31 +116,81 @@ class Simulator:
             running.drop_cometd_sessions()
             await runner.cleanup()
 
-    def _assemble(self) -> tuple[RunningSimulator, Gateway]:
-        behaviour, stats = self._behaviour, Stats()
-        rules = BayeuxRules(
+    async def _assemble(self) -> RunningSimulator:
+        stats = Stats()
+        shelf = await self._shelf(stats)
+        roster = roster_of(self._world.size, self._behaviour, stats.inject)
+        pages = Pages(self._world, self._behaviour, roster)
+        identities = Identities()
+        nodes = [
+            self._node(f"node{number}", stats, shelf, pages, identities)
+            for number in range(1, self._behaviour.nodes + 1)
+        ]
+        return RunningSimulator(self._world, stats, nodes)
+
+    async def _shelf(self, stats: Stats) -> Shelf:
+        """The records, with the archiver at work on them if there is one."""
+        behaviour, shelf = self._behaviour, Shelf(self._world)
+        gap = behaviour.archiver_gap
+        if behaviour.archiver_per_request:
+            shelf.archiver = PerRequest(behaviour.archiver_per_request, gap, self._clock)
+        if behaviour.archiver_per_second:
+            timeline = await asyncio.to_thread(shelf.timeline.keys)
+            begins = timeline_key(self._world.archived_before_ms, 0)
+            shelf.archiver = PerSecond(
+                behaviour.archiver_per_second, gap, self._clock, timeline, begins
+            )
+        stats.archiver = shelf.archiver
+        if self._world.size:
+            shelf.warm(0)  # it can be a giant: generated before anyone waits for it
+        return shelf
+
+    def _node(
+        self, name: str, stats: Stats, shelf: Shelf, pages: Pages, identities: Identities
+    ) -> Gateway:
+        behaviour, faults = self._behaviour, self._faults
+        bayeux = BayeuxServer(self._rules(), self._new_id)
+
+        def client_removed(client: Client, why: str) -> None:
+            stats.cometd_sessions_expired += why == EXPIRED
+            stats.inject("" if why in ORDINARY else why)
+            calls.removed(client)
+
+        def session_ended(session: HttpSession, why: str) -> None:
+            stats.http_sessions_expired += why == EXPIRED
+            stats.inject("" if why in ORDINARY else why)
+            bayeux.drop(session.session_id)
+
+        sessions = HttpSessions(
+            behaviour, self._new_id, session_ended, faults.http_session_over, name
+        )
+        deliveries = Deliveries(bayeux, faults, stats)
+        calls = HistoryCalls(self._world, shelf, behaviour, faults, deliveries, stats, self._today)
+        bayeux.on_removed, bayeux.on_subscribed = client_removed, deliveries.subscribed
+        return Gateway(behaviour, faults, identities, sessions, bayeux, calls, pages, stats)
+
+    def _rules(self) -> BayeuxRules:
+        behaviour = self._behaviour
+        return BayeuxRules(
             timeout=behaviour.cometd_timeout_ms / 1000,
             interval=behaviour.cometd_interval_ms / 1000,
             max_interval=behaviour.cometd_max_interval_ms / 1000,
             ack=behaviour.ack,
             allows=self._faults.subscription_allowed,
+            over=self._faults.cometd_session_over,
+            lost_session_advice=behaviour.lost_session_advice,
         )
-        bayeux = BayeuxServer(rules, self._new_id)
-
-        def ended(session: HttpSession) -> None:
-            bayeux.drop(session.session_id)
-
-        sessions = HttpSessions(behaviour, self._new_id, ended)
-        calls = HistoryCalls(self._world, behaviour, self._faults, bayeux, stats, self._today)
-        calls.warm()
-        pages = Pages(self._world, behaviour)
-        gateway = Gateway(behaviour, self._faults, sessions, bayeux, calls, pages, stats)
-        return RunningSimulator(self._world, stats, sessions, bayeux), gateway
 
     async def _sweep(self, running: RunningSimulator) -> None:
-        """Ends what has been idle for too long."""
+        """Ends what has been idle for too long, or has lived long enough."""
         behaviour = self._behaviour
-        shortest = min(behaviour.cometd_max_interval_ms / 1000, behaviour.http_session_timeout)
+        lives = (
+            behaviour.cometd_max_interval_ms / 1000,
+            behaviour.http_session_timeout,
+            behaviour.http_session_life,
+            behaviour.cometd_session_life,
+        )
+        shortest = min(life for life in lives if life is not None)
         pause = min(max(shortest / 4, 0.02), 5.0)
         while True:
             await asyncio.sleep(pause)

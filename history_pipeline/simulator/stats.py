@@ -8,9 +8,17 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Any
 
+from history_pipeline.simulator.archiver import Archiver
+
 
 class Stats:
-    """Counters; `snapshot()` is what `GET /simulator/stats` tells."""
+    """Counters over all nodes; `snapshot()` is what `GET /simulator/stats` tells.
+
+    A history request is in flight from its acceptance until its notification is queued for the
+    poll, is lost at the moment it was due, or is dropped with its CometD session.
+    `notifications_lost` are those that were never sent, a mute channel's included. `faults`
+    counts what was injected, by the name of the switch; `archiver` knows what it has moved.
+    """
 
     def __init__(self) -> None:
         self.operations: Counter[str] = Counter()
@@ -20,6 +28,10 @@ class Stats:
         self.notifications_lost = 0
         self.notifications_early = 0
         self.notifications_undeliverable = 0
+        self.notifications_dropped = 0
+        self.accepted_requests = 0
+        self.faults: Counter[str] = Counter()
+        self.archiver: Archiver | None = None
         self.handshakes = 0
         self.http_sessions = 0
         self.cometd_sessions = 0
@@ -39,14 +51,21 @@ class Stats:
             recent.popleft()
         self.most_per_second = max(self.most_per_second, len(recent))
 
-    def accepted(self) -> None:
-        """A history request was accepted; it is in flight until `settled`."""
+    def accepted(self) -> int:
+        """A history request was accepted, the how-manieth; it is in flight until `settled`."""
+        self.accepted_requests += 1
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        return self.accepted_requests
 
     def settled(self) -> None:
         """A history request was answered, or its notification was dropped."""
         self.in_flight -= 1
+
+    def inject(self, *faults: str, times: int = 1) -> None:
+        """These faults were brought about; the empty name counts for nothing."""
+        for name in filter(None, faults):
+            self.faults[name] += times
 
     def snapshot(self) -> dict[str, Any]:
         return {
@@ -54,6 +73,7 @@ class Stats:
             "historyRequests": sum(
                 count for name, count in self.operations.items() if name.startswith("Retrieve")
             ),
+            "acceptedRequests": self.accepted_requests,
             "inFlight": self.in_flight,
             "mostInFlight": self.most_in_flight,
             "mostPerSecond": self.most_per_second,
@@ -62,6 +82,7 @@ class Stats:
                 "lost": self.notifications_lost,
                 "early": self.notifications_early,
                 "undeliverable": self.notifications_undeliverable,
+                "dropped": self.notifications_dropped,
             },
             "handshakes": self.handshakes,
             "httpSessions": {"opened": self.http_sessions, "expired": self.http_sessions_expired},
@@ -69,6 +90,8 @@ class Stats:
                 "opened": self.cometd_sessions,
                 "expired": self.cometd_sessions_expired,
             },
+            "archived": self.archiver.moved if self.archiver is not None else 0,
+            "faults": dict(sorted(self.faults.items())),
             "rejectedByStatus": {str(k): v for k, v in sorted(self.rejected.items())},
             "refusedByStatusCode": {str(k): v for k, v in sorted(self.refusals.items())},
         }

@@ -6,8 +6,10 @@ memory. Does not know requests, windows or HTTP.
 
 Two kinds of contacts are odd by their index: every 40th has an id that differs from its
 predecessor's only in case, and every 40th (of others) was merged into its predecessor: its
-interactions are returned for both, some with the one `contactId`, some with the other.
-Every 50th contact has interactions at the days' edges and at the changes of the clocks.
+interactions are returned for both, some with the one `contactId`, some with the other. With
+`merged_share`, further contacts were merged into the one before them: their ids answer for that
+one, and all interactions carry its `contactId`. Every 50th contact has interactions at the
+days' edges and at the changes of the clocks.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from zoneinfo import ZoneInfo
 
 from history_pipeline.simulator import ids
 from history_pipeline.simulator.calendar_days import Days, instant
-from history_pipeline.simulator.draws import keyed
+from history_pipeline.simulator.draws import Dice, keyed
 from history_pipeline.simulator.records import (
     DEFECTS,
     Place,
@@ -53,11 +55,15 @@ class WorldContact:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A record and the sources that hold a copy of it, each its own or none."""
+    """A record and the sources that hold a copy of it, each its own or none.
+
+    `origin` is the contact under which it came in, and its number among that one's.
+    """
 
     start_ms: int
     copies: tuple[tuple[str, Any], ...]
     defect: str | None = None
+    origin: tuple[int, int] = (0, 0)
 
 
 class World:
@@ -67,6 +73,7 @@ class World:
     mean over the whole span; the first contact gets `giant_interactions` instead, if any.
     `archived_share` is the part of the span, from its start, that the archiver has been over.
     `unreadable_share` of the records have one of the `defects` (the keys of `DEFECTS`).
+    `merged_share` of the contacts, at most half, were merged into the one before them.
     """
 
     __slots__ = (
@@ -76,6 +83,7 @@ class World:
         "_giant",
         "_landmarks",
         "_mean",
+        "_merges",
         "_setting",
         "_unreadable",
         "seed",
@@ -95,6 +103,7 @@ class World:
         giant_interactions: int = 0,
         archived_share: float = 0.4,
         unreadable_share: float = 0.002,
+        merged_share: float = 0.0,
         defects: tuple[str, ...] = tuple(DEFECTS),
         attribute_names: tuple[str, ...] = ATTRIBUTE_NAMES,
         external_url: str = "http://localhost:8080/api/v2",
@@ -103,6 +112,8 @@ class World:
             raise ValueError("a world has no negative numbers of anything")
         if unknown := set(defects) - set(DEFECTS):
             raise ValueError(f"unknown defects: {sorted(unknown)}")
+        if not 0 <= merged_share <= 0.5:
+            raise ValueError("at most half of the contacts can be merged into the other half")
         self.seed = seed
         self.size = contacts
         self.zone = ZoneInfo(zone)
@@ -111,6 +122,8 @@ class World:
         self._giant = giant_interactions
         self._unreadable = unreadable_share if defects else 0.0
         self._defects = defects
+        # only contacts of odd number are merged, so that none is merged into a merged one
+        self._merges = Dice("merged", seed, 2 * merged_share)
         self._setting = Setting(seed, self.zone, external_url, attribute_names)
         self._landmarks = self._days.landmarks()
         first, after = self._days.bounds(start)[0], self._days.bounds(end)[0]
@@ -132,6 +145,11 @@ class World:
     @property
     def attribute_names(self) -> tuple[str, ...]:
         return self._setting.attribute_names
+
+    @property
+    def archived_before_ms(self) -> int:
+        """The instant up to which the archiver has been over."""
+        return self._archived_before
 
     def contact(self, index: int) -> WorldContact:
         """Raises IndexError where there is no such contact."""
@@ -178,11 +196,18 @@ class World:
             if held_by == source
         ]
 
+    def answers_for(self, index: int) -> int:
+        """The contact whose history is returned for this one; itself, unless it was merged."""
+        merged = index % 2 == 1 and self._merges.falls(index)
+        return index - 1 if merged else index
+
     def history(self, index: int) -> list[Placed]:
         """All records that are returned for a contact, those of merged ones included."""
+        index = self.answers_for(index)
         found = self.own_history(index)
-        if self._merged(index + 1):
-            found = sorted(found + self.own_history(index + 1), key=lambda one: one.start_ms)
+        next_one = index + 1
+        if self._merged(next_one) or (next_one < self.size and self.answers_for(next_one) == index):
+            found = sorted(found + self.own_history(next_one), key=lambda one: one.start_ms)
         return found
 
     def own_history(self, index: int) -> list[Placed]:
@@ -225,21 +250,25 @@ class World:
         return first + int((after - first) * (7 + 13 * draw.random()) / 24)
 
     def _placed(self, index: int, ordinal: int, ms: int, draw: Random) -> Placed:
-        goes_to = self._merged(index) and draw.random() < 0.5
-        contact_id = self.contact_id(index - 1 if goes_to else index)
+        goes_over = self._merged(index) and draw.random() < 0.5
+        contact_id = self.contact_id(index - 1 if goes_over else self.answers_for(index))
         payload = compose(self._setting, Place(index, ordinal, ms, contact_id), draw)
         chance = draw.random()
+        origin = (index, ordinal)
         if draw.random() < self._unreadable:
             defect = pick(draw, self._defects)
             source = ARCHIVE if ms < self._archived_before else MAIN
-            return Placed(ms, ((source, DEFECTS[defect](payload)),), defect)
+            return Placed(ms, ((source, DEFECTS[defect](payload)),), defect, origin)
+        return Placed(ms, self._copies(ms, payload, chance), None, origin)
+
+    def _copies(self, ms: int, payload: Any, chance: float) -> tuple[tuple[str, Any], ...]:
         if ms >= self._archived_before or "endDate" not in payload or chance < 0.04:
-            return Placed(ms, ((MAIN, payload),))
+            return ((MAIN, payload),)
         if chance < 0.12:
-            return Placed(ms, ((MAIN, still_open(payload)), (ARCHIVE, payload)))
+            return ((MAIN, still_open(payload)), (ARCHIVE, payload))
         if chance < 0.16:
-            return Placed(ms, ((MAIN, payload), (ARCHIVE, payload)))
-        return Placed(ms, ((ARCHIVE, payload),))
+            return ((MAIN, payload), (ARCHIVE, payload))
+        return ((ARCHIVE, payload),)
 
     def _name(self, draw: Random) -> str:
         length = 2 + int(draw.random() * 3)

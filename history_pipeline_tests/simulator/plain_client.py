@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 
@@ -18,6 +19,18 @@ CHANNEL = "/v2/ucs/interactions"
 
 def basic(username: str = "apiuser", password: str = "password") -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+class Raw(NamedTuple):
+    """A reply as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def history_path(contact_id: str) -> str:
+    return f"/api/v2/ucs/contacts/{contact_id}/interactions"
 
 
 class PlainClient:
@@ -54,6 +67,13 @@ class PlainClient:
         async with self.http.post(self.url + path, json=body, headers=self.csrf) as reply:
             text = await reply.text()
             return reply.status, json.loads(text) if text[:1] in "[{" else text
+
+    async def raw(self, method: str, path: str, body: Any = None) -> Raw:
+        """Whatever comes; raises aiohttp.ClientError where it does not come whole."""
+        async with self.http.request(
+            method, self.url + path, json=body, headers=self.csrf, allow_redirects=False
+        ) as reply:
+            return Raw(reply.status, reply.headers, await reply.read())
 
     async def bayeux(self, *messages: dict[str, Any], suffix: str = "") -> list[Any]:
         status, replies = await self.post("/api/v2/notifications" + suffix, list(messages))
@@ -99,7 +119,17 @@ class PlainClient:
 
     async def ask(self, contact_id: str, **parameters: Any) -> tuple[int, Any]:
         body = {"operationName": "RetrieveContactHistory"} | parameters
-        return await self.post(f"/api/v2/ucs/contacts/{contact_id}/interactions", body)
+        return await self.post(history_path(contact_id), body)
+
+    async def ask_raw(self, contact_id: str, **parameters: Any) -> Raw:
+        body = {"operationName": "RetrieveContactHistory"} | parameters
+        return await self.raw("POST", history_path(contact_id), body)
+
+    async def accepted(self, contact_id: str, **parameters: Any) -> int:
+        """Asks, and gives the reference id of the request."""
+        status, told = await self.ask(contact_id, **parameters)
+        assert status == 200 and told["statusCode"] == 0, told
+        return int(told["referenceId"])
 
     async def notifications(self, count: int = 1) -> list[Any]:
         """The `data` of the next `count` notifications."""
@@ -109,6 +139,15 @@ class PlainClient:
                 replies = await self.connect()
                 found += [one["data"] for one in replies if one["channel"] == CHANNEL]
         return found
+
+    async def waiting(self) -> list[Any]:
+        """The `data` of the notifications that wait by now; with ack they are acknowledged."""
+        found: list[Any] = []
+        while True:
+            replies = await self.connect(advice={"timeout": 0})
+            found += [one["data"] for one in replies if one["channel"] == CHANNEL]
+            if len(replies) == 1:
+                return found
 
     async def history(self, contact_id: str, **parameters: Any) -> Any:
         """Asks and waits for the answer's `data`."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from history_pipeline.simulator.app import behaviour_of, build_parser, world_of
+from history_pipeline.simulator.command_line import behaviour_of, build_parser, world_of
 
 
 @contextmanager
