@@ -1,5 +1,7 @@
 -- Fails with a row for each span that is empty, overlaps the one before it or has no known state,
 -- and for each day whose four counts do not add up to the plan.
+{{ config(meta={"description": "Spans are sound, and each day's counts add up to its plan."}) }}
+
 with coverage as (
     select * from {{ ref('stg_gws__coverage') }}
 ),

@@ -1,5 +1,8 @@
 -- The server's content, not ours: a warning.
-{{ config(severity='warn') }}
+{{ config(
+    severity='warn',
+    meta={"description": "No interaction ends before it starts. The server sent those that do."}
+) }}
 
 with interactions as (
     select * from {{ ref('stg_gws__interactions') }}

@@ -1,4 +1,6 @@
 -- Fails with a row for each pair of layers whose counts differ.
+{{ config(meta={"description": "Counts of rows agree from staging to marts."}) }}
+
 with staged_interactions as (
     select * from {{ ref('stg_gws__interactions') }}
 ),

@@ -1,6 +1,9 @@
 -- A standing reject whose window starts on a day that has no row in data_completeness is counted
 -- nowhere there.
-{{ config(severity='warn') }}
+{{ config(
+    severity='warn',
+    meta={"description": "Every standing reject is counted on some day of data_completeness."}
+) }}
 
 with rejects as (
     select * from {{ ref('stg_gws__rejects') }}

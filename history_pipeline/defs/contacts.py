@@ -9,13 +9,17 @@ from history_pipeline.history.extraction import utc_now
 
 @dg.asset(group_name="history", kinds={"python", "parquet"})
 def contacts(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
-    """Contact ids from HISTORY_CONTACTS, read until two passes agree; one row per contact."""
+    """Whom to ask for: contact ids from HISTORY_CONTACTS, one row per contact.
+
+    A list that can change is read until two passes agree. With `activity` the ids are found when
+    `interactions` is materialized; here they are only counted.
+    """
     listed = reading.read(pipeline.settings, pipeline.layout, utc_now())
     return dg.MaterializeResult(
         metadata={
-            "contacts": listed.contacts,
-            "known": listed.known,
-            "passes": listed.passes,
-            "passes_agree": listed.passes_agree,
+            "contacts listed now": listed.contacts,
+            "contacts ever listed": listed.known,
+            "passes over the list": listed.passes,
+            "last two passes agree": listed.passes_agree,
         }
     )

@@ -20,12 +20,13 @@ from history_pipeline.model import RequestState, Window
         dg.AssetCheckSpec(
             "every_request_answered",
             asset="interactions",
-            description="Each planned request was answered, or its contact is gone.",
+            description="No request of the latest run failed: each was answered, or its contact is "
+            "gone, or its source is not offered. marts.data_completeness tells it of every day.",
         ),
         dg.AssetCheckSpec(
             "sources_available",
             asset="interactions",
-            description="The server offers every source that is configured.",
+            description="The server offers every source that the latest run asked.",
         ),
     ],
 )
@@ -34,8 +35,9 @@ def interactions(
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
     """Answers of RetrieveContactHistory, flattened; one Parquet file a day in the lake.
 
-    All days of a run are asked for together: a request covers one contact, all of these days and
-    one source. Days rerun here reach analysts when `warehouse` and all after it are materialized.
+    A day is one of the server's zone. All days of a run are asked for together: a request covers
+    one contact, all of these days and one source. Days rerun here reach analysts when `warehouse`
+    and all after it are materialized.
     """
     window = partitions.window_of(context.partition_key_range)
     with turns.awaited(pipeline.patience):
@@ -48,38 +50,52 @@ def interactions(
                 progress=pipeline.progress,
             )
         )
+    asked = shown.requests(extraction, window)
     for day in window:
-        context.add_asset_metadata(shown.day(pipeline.layout, day), partition_key=day.isoformat())
-    return dg.MaterializeResult(
-        metadata=shown.requests(extraction, window), check_results=_checks(extraction, window)
-    )
+        context.add_asset_metadata(
+            shown.day(pipeline.layout, day, asked), partition_key=day.isoformat()
+        )
+    return dg.MaterializeResult(check_results=_checks(extraction, window))
 
 
 def _checks(extraction: Extraction, window: Window) -> list[dg.AssetCheckResult]:
-    states = shown.states(extraction)
-    failed, unavailable = states[RequestState.FAILED], shown.unavailable(extraction)
+    states, missing = shown.states(extraction), shown.unavailable(extraction)
+    failed, planned = states[RequestState.FAILED], sum(states.values())
+    unavailable = [source for source, requests in missing.items() if requests]
     return [
         dg.AssetCheckResult(
             check_name="every_request_answered",
             passed=failed == 0,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=f"{failed} of {sum(states.values())} requests failed"
+            description=f"{failed:,} of {planned:,} requests failed; what was answered is kept"
             if failed
-            else f"{sum(states.values())} requests, none failed",
+            else f"{planned:,} requests, none failed",
             metadata={
-                "days": str(window),
-                "failed": failed,
+                "days": shown.days(window),
+                "requests failed": failed,
                 **shown.reasons(extraction),
-                "where to look": "raw_gws.requests, where state = 'failed'",
+                **shown.remedy(
+                    failed == 0,
+                    "materialize these days again, or: history-pipeline backfill "
+                    f"--from {window.start} --to {window.last} --only-failed",
+                    "raw_gws.requests where state = 'failed'",
+                ),
             },
         ),
         dg.AssetCheckResult(
             check_name="sources_available",
-            passed=not any(unavailable.values()),
+            passed=not unavailable,
             severity=dg.AssetCheckSeverity.WARN,
+            description=f"the server does not offer {' and '.join(unavailable)}"
+            if unavailable
+            else f"{' and '.join(missing) or 'nothing'} asked and offered",
             metadata={
-                "days": str(window),
-                **{f"contacts not asked in {source}": n for source, n in unavailable.items()},
+                "days": shown.days(window),
+                **{f"requests unavailable in {source}": n for source, n in missing.items()},
+                **shown.remedy(
+                    not unavailable,
+                    "have it enabled on the server, or leave it out of HISTORY_SOURCES",
+                ),
             },
         ),
     ]

@@ -4,14 +4,15 @@ import dagster as dg
 
 from history_pipeline.defs import partitions
 from history_pipeline.defs.pipeline import Pipeline
-from history_pipeline.history.daily import days_to_ask
+from history_pipeline.history.daily import LONGEST, days_to_ask
 from history_pipeline.history.extraction import utc_now
 from history_pipeline.storage.warehouse_checks import first_incomplete_day
 
 everything = dg.define_asset_job(
     "daily",
     selection=dg.AssetSelection.all(),
-    description="Contacts, history, warehouse, models and the published file.",
+    description="Everything for some days: contacts, their history, warehouse, models and the "
+    "published file.",
 )
 
 
@@ -19,7 +20,8 @@ everything = dg.define_asset_job(
     job=everything,
     cron_schedule="0 4 * * *",
     execution_timezone=partitions.days.timezone,
-    description="Asks from the earlier of the lookback and the first incomplete day.",
+    description="Asks for the last HISTORY_LOOKBACK_DAYS days, or from the first incomplete one "
+    f"where that is earlier: {LONGEST} days at most. It is off until somebody switches it on.",
 )
 def daily_backfill(
     context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[Pipeline]

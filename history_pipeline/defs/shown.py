@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,39 +10,67 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
+from history_pipeline.defs import partitions
 from history_pipeline.history.extraction import Extraction
 from history_pipeline.model import RequestState, Source, Window
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.preview import preview_frame
+
+_PREVIEW = dg.TableSchema(
+    columns=[
+        dg.TableColumn("interaction_id", description="The server's id of the interaction."),
+        dg.TableColumn("media_type", description="Channel, in lower case."),
+        dg.TableColumn("source", description="main or archive; an interaction may be in both."),
+        dg.TableColumn("started_at", description="Start, in UTC."),
+        dg.TableColumn("ended_at", description="End, in UTC; empty while the server shows none."),
+    ]
+)
 
 
 def requests(extraction: Extraction, window: Window) -> dict[str, Any]:
     """What was asked for these days together, and what came of it."""
     account = extraction.account
     rate = account.asked / account.seconds if account.seconds else 0.0
-    p50, p99 = account.latencies.quantile(0.5), account.latencies.quantile(0.99)
     counts = states(extraction)
+    latencies = {f"latency p{n} (s)": account.latencies.quantile(n / 100) for n in (50, 99)}
     return {
-        "days asked together": str(window),
+        "days asked together": days(window),
         "requests planned": sum(counts.values()),
         **{f"requests {state.value}": count for state, count in counts.items()},
-        "interactions": sum(a.interactions for _, each in extraction.windows for a in each),
-        "rejects": sum(a.rejects for _, each in extraction.windows for a in each),
+        "interactions in the answers": sum(
+            a.interactions for _, e in extraction.windows for a in e
+        ),
+        "rejects in the answers": sum(a.rejects for _, each in extraction.windows for a in each),
         "retries": account.retries,
         "requests a second": round(rate, 1),
-        "latency p50 (s)": round(p50, 3) if p50 is not None else None,
-        "latency p99 (s)": round(p99, 3) if p99 is not None else None,
-        "run": extraction.run_id,
+        **{name: round(value, 3) for name, value in latencies.items() if value is not None},
+        "run_id in raw_gws": extraction.run_id,
         **reasons(extraction),
-        **({"warnings": extraction.warnings} if extraction.warnings else {}),
+        **({"warnings": "; ".join(extraction.warnings)} if extraction.warnings else {}),
     }
+
+
+def days(window: Window) -> str:
+    """Which days, and whose: they are cut in the server's zone."""
+    count = "1 day" if window.days == 1 else f"{window.days} days"
+    return f"{window} ({count} in {partitions.days.timezone})"
 
 
 def reasons(extraction: Extraction) -> dict[str, Any]:
     """Why requests failed, with how often; nothing where none did."""
-    errors = extraction.account.errors.most_common()
-    told = "; ".join(f"{count} times: {reason}" for reason, count in errors)
-    return {"reasons of failure": told} if told else {}
+    return counted("reasons of failure", "requests", dict(extraction.account.errors.most_common()))
+
+
+def counted(label: str, of: str, counts: Mapping[str, int]) -> dict[str, Any]:
+    """A table of reasons, with how many `of` what each has; nothing where there are none."""
+    records = [dg.TableRecord({"reason": reason, of: n}) for reason, n in counts.items()]
+    return {label: dg.MetadataValue.table(records)} if records else {}
+
+
+def remedy(passed: bool, what_to_do: str, where_to_look: str = "") -> dict[str, str]:
+    """What a check that failed says beside its counts; nothing where it passed."""
+    look = {"where to look": where_to_look} if where_to_look else {}
+    return {} if passed else {"what to do": what_to_do, **look}
 
 
 def states(extraction: Extraction) -> dict[RequestState, int]:
@@ -50,16 +79,18 @@ def states(extraction: Extraction) -> dict[RequestState, int]:
 
 
 def unavailable(extraction: Extraction) -> dict[Source, int]:
+    """Requests of each source that was asked which the server does not offer."""
     accounts = [account for _, each in extraction.windows for account in each]
     return {
         source: sum(a.states[RequestState.UNAVAILABLE] for a in accounts if a.source is source)
         for source in Source
+        if any(a.source is source for a in accounts)
     }
 
 
-def day(layout: Layout, day_: date) -> dict[str, Any]:
+def day(layout: Layout, day_: date, asked: Mapping[str, Any]) -> dict[str, Any]:
     """What the lake holds of one day, whichever run brought it: how many interactions, and the
-    latest ids, media types and times."""
+    latest ids, media types and times. Between them stands what was asked together with it."""
     frame = preview_frame(layout, Window(day_, day_ + timedelta(days=1)))
     records = [
         dg.TableRecord({name: _text(value) for name, value in row.items()})
@@ -67,7 +98,8 @@ def day(layout: Layout, day_: date) -> dict[str, Any]:
     ]
     return {
         "interactions of this day": _interactions(layout.day(day_)),
-        "preview": dg.MetadataValue.table(records) if records else "no interactions",
+        **asked,
+        "preview": dg.MetadataValue.table(records, _PREVIEW) if records else "no interactions",
     }
 
 

@@ -24,7 +24,7 @@ START_DEADLINE = 60.0
 PAGE_DEADLINE = 90.0
 _READ = {
     "expression": """({
-        lines: (document.body?.innerText ?? '').split('\\n').map(l => l.trim()).filter(l => l),
+        lines: (document.body?.innerText ?? '').split(/[\\n\\t]/).map(l => l.trim()).filter(l => l),
         drawn: [...document.querySelectorAll('svg foreignObject')].map(box => box.textContent),
     })""",
     "returnByValue": True,

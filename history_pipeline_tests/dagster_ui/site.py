@@ -88,7 +88,7 @@ def bare_environment() -> dict[str, str]:
 
 
 def run_python(
-    code: str, *arguments: str, cwd: Path, environment: dict[str, str], timeout: float = 180
+    code: str, *arguments: str, cwd: Path, environment: dict[str, str], timeout: float = 600
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, *arguments],

@@ -7,6 +7,8 @@ import pytest
 from history_pipeline_tests.dagster_ui.browser import read
 from history_pipeline_tests.dagster_ui.webserver import Ui
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.browser
 async def test_the_asset_graph_shows_every_asset_by_name(

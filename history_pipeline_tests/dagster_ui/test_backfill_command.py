@@ -29,6 +29,8 @@ from history_pipeline_tests.end_to_end.running import (
     simulator,
 )
 
+pytestmark = pytest.mark.slow
+
 CONTACTS = 12
 SPAN = Span(date(2026, 10, 1), date(2026, 10, 8), contacts=CONTACTS)
 FIRST, LAST = date(2026, 10, 2), date(2026, 10, 4)

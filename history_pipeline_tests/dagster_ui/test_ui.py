@@ -17,6 +17,8 @@ from history_pipeline_tests.dagster_ui.site import Site, history_requests
 from history_pipeline_tests.dagster_ui.webserver import Ui
 from history_pipeline_tests.end_to_end.running import rows
 
+pytestmark = pytest.mark.slow
+
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 FOUR_O_CLOCK = datetime(2026, 10, 6, 4, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
 

@@ -19,8 +19,8 @@ from history_pipeline_tests.dagster_ui.site import BIN, Site
 
 T = TypeVar("T")
 
-START_DEADLINE = 120.0
-RUN_DEADLINE = 180.0
+START_DEADLINE = 240.0
+RUN_DEADLINE = 400.0
 _IMPATIENT = Path(__file__).parent / "impatient"
 _JOB = {
     "repositoryLocationName": "history_pipeline.definitions",

@@ -3,6 +3,7 @@
     not_null in one pass, for keys of one column and of several.
 -#}
 {% test is_key(model, columns) %}
+{{ config(meta={"description": "No key occurs twice, and none has a null in it."}) }}
 
 select
     {{ columns | join(',\n    ') }},
