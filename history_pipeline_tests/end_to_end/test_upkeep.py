@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from history_pipeline.storage.layout import Layout
-from history_pipeline_tests.end_to_end.running import Span, environment, rows, simulator
+from history_pipeline_tests.end_to_end.running import (
+    PASSWORD,
+    USERNAME,
+    Span,
+    environment,
+    rows,
+    simulator,
+)
 from history_pipeline_tests.end_to_end.test_commands import command
 
 SPAN = Span(date(2026, 10, 1), date(2026, 10, 8), contacts=25)
@@ -142,6 +151,14 @@ def test_a_forgotten_contact_is_nowhere_and_no_run_brings_it_back(home: Home) ->
     with simulator(SPAN, *WORLD, port=home.port):
         assert "48 requests planned" in home.run("backfill", *DAYS)
     assert [trace for trace in traces if trace in everything(home.root)] == []
+
+
+def test_no_secret_is_anywhere(home: Home) -> None:
+    kept = everything(home.root)
+    basic = b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
+    for secret in (PASSWORD, PASSWORD.encode().decode("latin-1"), json.dumps(PASSWORD), basic):
+        assert secret not in kept
+    assert "JSESSIONID" not in kept
 
 
 def test_rejects_are_counted_by_reason(home: Home) -> None:
