@@ -61,8 +61,11 @@ def writing(layout: Layout, purpose: str, deadline: float = LOCK_DEADLINE) -> It
 
 
 def load(layout: Layout, now: datetime) -> Loaded:
-    """Loads what is new in the lake. Loading nothing new changes nothing."""
+    """Loads what is new in the lake. Loading nothing new changes nothing. A warehouse of an older
+    format is made anew."""
     with writing(layout, "loading the warehouse"):
+        if layout.warehouse.exists() and _format_of(layout) < WAREHOUSE_FORMAT:
+            return _rebuild(layout, now)
         return _load(layout, layout.warehouse, now)
 
 
@@ -70,14 +73,32 @@ def rebuild(layout: Layout, now: datetime) -> Loaded:
     """Makes the warehouse anew from the lake alone, and puts it in place of the one that is there,
     which stays as it is until then."""
     with writing(layout, "rebuilding the warehouse"):
-        fresh = layout.warehouse.with_name(f".{layout.warehouse.name}.new")
-        for leftover in (fresh, _log_of(fresh)):
-            files.remove_tree(leftover)
-        loaded = _load(layout, fresh, now)
-        # what is not in the old file yet belongs to that file; it would spoil the new one
-        files.remove_tree(_log_of(layout.warehouse))
-        files.replace(fresh, layout.warehouse)
+        return _rebuild(layout, now)
+
+
+def _rebuild(layout: Layout, now: datetime) -> Loaded:
+    fresh = layout.warehouse.with_name(f".{layout.warehouse.name}.new")
+    for leftover in (fresh, _log_of(fresh)):
+        files.remove_tree(leftover)
+    loaded = _load(layout, fresh, now)
+    # what is not in the old file yet belongs to that file; it would spoil the new one
+    files.remove_tree(_log_of(layout.warehouse))
+    files.replace(fresh, layout.warehouse)
     return loaded
+
+
+def _format_of(layout: Layout) -> int:
+    """The format that the warehouse was written in. One that was killed before its first load was
+    whole has none yet, and is as good as the newest. Raises StorageError for a newer one."""
+    with database.writing(layout.warehouse, layout.scratch) as connection:
+        _prepare(connection)
+        found = _one(connection, "select format from raw_gws.load_state")
+    if found > WAREHOUSE_FORMAT:
+        raise StorageError(
+            f"the warehouse has format {found}, this version writes {WAREHOUSE_FORMAT}: it was "
+            "written by a newer one; update, or make it anew with history-pipeline rebuild"
+        )
+    return found
 
 
 def _load(layout: Layout, path: Path, now: datetime) -> Loaded:
@@ -112,10 +133,6 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
     known = connection.execute("select format from raw_gws.load_state").fetchone()
     if known is None:
         connection.execute("insert into raw_gws.load_state values (0, 0, ?)", [WAREHOUSE_FORMAT])
-    elif known[0] != WAREHOUSE_FORMAT:
-        raise StorageError(
-            f"the warehouse has format {known[0]}; this version writes {WAREHOUSE_FORMAT}"
-        )
 
 
 def _news(

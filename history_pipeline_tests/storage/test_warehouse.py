@@ -122,6 +122,19 @@ def test_the_warehouse_belongs_to_its_owner_alone(lake: Lake) -> None:
     assert not lake.layout.warehouse.with_name("warehouse.duckdb.wal").exists()
 
 
+def test_a_warehouse_of_an_older_format_is_made_anew(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.run([observation("a")])
+    lake.load()
+    before = content(lake)
+    with database.writing(lake.layout.warehouse, lake.layout.scratch) as connection:
+        connection.execute("alter table raw_gws.interactions drop column uri")
+    monkeypatch.setattr(warehouse, "WAREHOUSE_FORMAT", warehouse.WAREHOUSE_FORMAT + 1)
+    assert lake.load(1).interactions == 1
+    assert content(lake) == before
+
+
 def test_another_format_is_refused(lake: Lake) -> None:
     lake.load()
     with database.writing(lake.layout.warehouse, lake.layout.scratch) as connection:
