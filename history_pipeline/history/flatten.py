@@ -11,6 +11,7 @@ sample does not have goes to `extra`.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Container
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -176,13 +177,22 @@ class UnreadableRecord(ValueError):
 
 
 def reject_id(contact_id: str, source: Source, payload: str) -> str:
-    """The same record set aside again, by whichever run or window, is the same reject."""
+    """The same record set aside again, by whichever run or window, is the same reject. So the
+    payload counts by what it says: where a neighbour in the same reply cannot be decoded, it
+    comes written anew, with other blanks and escapes."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in (contact_id, source.value, payload):
+    for part in (contact_id, source.value, _canonical(payload)):
         encoded = part.encode("utf-8", errors="surrogatepass")
         digest.update(len(encoded).to_bytes(8, "big"))
         digest.update(encoded)
     return digest.hexdigest()
+
+
+def _canonical(payload: str) -> str:
+    try:
+        return json.dumps(json.loads(payload, strict=False), separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return payload
 
 
 def _read(record: msgspec.Raw) -> dict[str, Any]:

@@ -158,6 +158,17 @@ def test_the_same_record_set_aside_again_is_the_same_reject() -> None:
     assert first["reject_id"] == again["reject_id"] != archive["reject_id"]
 
 
+@pytest.mark.parametrize(
+    "payload", ['{"id": "", "x": "\\u00e9"}', '{"id":"","x":"é"}', '{\n"id":"","x":"é"}']
+)
+def test_a_record_that_is_written_otherwise_is_the_same_reject(payload: str) -> None:
+    """A neighbour that cannot be decoded has the whole reply written anew."""
+    assert reject_id("a", Source.MAIN, payload) == reject_id(
+        "a", Source.MAIN, '{"id": "", "x": "é"}'
+    )
+    assert reject_id("a", Source.MAIN, payload) != reject_id("a", Source.MAIN, '{"id": ""}')
+
+
 def test_the_parts_of_a_reject_id_do_not_run_into_each_other() -> None:
     assert reject_id("a", Source.MAIN, "bc") != reject_id("ab", Source.MAIN, "c")
     assert reject_id("\ud800", Source.MAIN, "x") != reject_id("\ud801", Source.MAIN, "x")
