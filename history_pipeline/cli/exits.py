@@ -57,6 +57,7 @@ def guarded(command: Callable[[], None], grace: float = stopping.GRACE) -> int:
     """Runs a command; prints what went wrong on stderr and returns the exit status: 128 and the
     signal's number where one has stopped it. `grace` is in seconds."""
     witness = stopping.witness = stopping.Witness(grace)
+    sys.unraisablehook = stopping.hide_what_breaks_off
     _interrupt_once()
     try:
         command()

@@ -77,6 +77,13 @@ class Witness:
         os._exit(128 + number)
 
 
+def hide_what_breaks_off(unraisable: sys.UnraisableHookArgs) -> None:
+    """A hook for errors that nobody can catch: generators of Dagster's and dbt's that an interrupt
+    has cut off complain when they are collected. Any other error is shown as usual."""
+    if witness is None or witness.told() is None:
+        sys.__unraisablehook__(unraisable)
+
+
 witness: Witness | None = None
 """The one of this process; there is none where a command's function is called otherwise."""
 

@@ -109,3 +109,26 @@ def test_an_end_left_to_others_may_take_longer() -> None:
     )
     assert done.returncode == 0
     assert done.stdout == "the child has ended\n"
+
+
+GENERATOR = """
+        def stubborn():
+            try:
+                yield
+            except GeneratorExit:
+                yield
+        held = stubborn()
+        next(held)
+"""
+
+
+def test_a_generator_that_was_cut_off_does_not_complain_once_the_command_is_stopped() -> None:
+    done = ended(GENERATOR + "        tell(signal.SIGTERM)\n        time.sleep(20)\n")
+    assert done.returncode == 143
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_signal_what_nobody_can_catch_is_shown() -> None:
+    done = ended(GENERATOR + "        del held\n")
+    assert done.returncode == 0
+    assert "generator ignored GeneratorExit" in done.stderr
