@@ -86,6 +86,8 @@ class Observations:
             "first_seen_at": arrays["observed_at"],
             "last_seen_at": arrays["observed_at"],
             "contact_seen_at": arrays["observed_at"],
+            "unchanged_since": arrays["observed_at"],
+            "superseded_at": pa.nulls(rows, MOMENT),
         }
         return pa.table([arrays[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
 

@@ -158,7 +158,9 @@ def _write_days(
     apart = layout.scratch / f"{directory.parent.parent.name}.{directory.name}"
     try:
         for copies in split_by_day([path for path in fresh if path.exists()], apart):
-            days.put_in_place(connection, layout.day(copies.day), copies)
+            days.put_in_place(
+                connection, layout.day(copies.day), layout.day_versions(copies.day), copies
+            )
             copies.path.unlink()
     finally:
         if apart.exists():

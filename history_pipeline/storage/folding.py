@@ -8,6 +8,8 @@ held it is kept. Folding is associative: folded rows fold again with others to t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 WINNER_COLUMNS = (
     "requested_contact_id",
     "media_type",
@@ -33,6 +35,12 @@ WINNER_COLUMNS = (
 )
 """What a row takes from the winning copy as it is."""
 
+MERGED_COLUMNS = ("contact_id", "seen_in_main", "seen_in_archive")
+"""What a row takes from all copies together, beside when it was seen."""
+
+_NOT_CONTENT = ("attributes", "observed_at", "run_at", "is_own")
+_CONTENT = (*MERGED_COLUMNS, *(name for name in WINNER_COLUMNS if name not in _NOT_CONTENT))
+
 STANDING = """{
     'open': ended_at is null,
     'run': -epoch_us(run_at),
@@ -49,10 +57,16 @@ STANDING = """{
 that choosing among copies never holds what they say."""
 
 
-def winners(copies: str, key: str) -> str:
+def content(of: Callable[[str], str] = str) -> str:
+    """A number that stands for all that analysts see change: every column of the warehouse's
+    interactions but when it was seen. `of` qualifies a column's name."""
+    return f"hash({', '.join(of(column) for column in _CONTENT)})"
+
+
+def winners(copies: str, key: str, more: str = "") -> str:
     """A select with one row per `key` (a list of expressions) over the relation `copies`: the
-    `copy_id` of the copy that wins, and what is merged from all of them. Small rows, whatever
-    the interactions hold."""
+    `copy_id` of the copy that wins, and what is merged from all of them, `more` (aggregates)
+    included. Small rows, whatever the interactions hold."""
     return f"""
         select
             arg_min(copy_id, {STANDING}) as copy_id,
@@ -63,14 +77,18 @@ def winners(copies: str, key: str) -> str:
             bool_or(seen_in_archive) as seen_in_archive,
             min(first_seen_at) as first_seen_at,
             max(last_seen_at) as last_seen_at
+            {more}
         from {copies}
         group by {key}
     """
 
 
-def folded(copies: str, winners_: str) -> str:
+def folded(
+    copies: str, winners_: str, since: str = "copies.unchanged_since", more: str = ""
+) -> str:
     """A select with the rows of `copies` that won, in the columns of a part; `winners_` is what
-    `winners` has chosen among the same copies. It streams: only `winners_` is held."""
+    `winners` has chosen among the same copies, as the relation `won`; `since` is what tells since
+    when a row says the same, `more` further columns. It streams: only `winners_` is held."""
     taken = ", ".join(f"copies.{column}" for column in WINNER_COLUMNS)
     return f"""
         select
@@ -82,7 +100,10 @@ def folded(copies: str, winners_: str) -> str:
             won.seen_in_archive,
             won.first_seen_at,
             won.last_seen_at,
-            coalesce(won.contact_seen_at, won.last_seen_at) as contact_seen_at
+            coalesce(won.contact_seen_at, won.last_seen_at) as contact_seen_at,
+            {since} as unchanged_since,
+            null::timestamptz as superseded_at
+            {more}
         from {copies} as copies
         join {winners_} as won using (copy_id)
     """

@@ -31,6 +31,7 @@ from history_pipeline.storage.schemas import (
 _BATCH_ROWS = 2_000
 _TEXTS = ("subject", "uri", "extra", "started_at_text", "ended_at_text")
 _MENTION = "[forgotten]"
+_OWNER = "coalesce(contact_id, requested_contact_id)"
 
 
 @dataclass(slots=True)
@@ -48,6 +49,11 @@ def forget(layout: Layout, contact_id: str) -> Receipt:
 
     def work(connection: duckdb.DuckDBPyConnection) -> None:
         eraser = _Eraser(connection, contact_id, receipt)
+        # versions go first: whose they are is known by what the days hold
+        hers = eraser.interactions(layout.day_files())
+        for path in layout.version_files():
+            eraser.observations(path, "versions in the lake")
+            eraser.versions(path, hers)
         for path in layout.day_files():
             eraser.observations(path, "interactions in the lake")
         if layout.contacts.exists():
@@ -86,7 +92,6 @@ class _Eraser:
         self._receipt = receipt
 
     def observations(self, path: Path, place: str) -> None:
-        owner = "coalesce(contact_id, requested_contact_id)"
         mentions = " or ".join(f"contains({column}, {self._name})" for column in _TEXTS)
         attributes = f"contains(attributes::varchar, {self._name})"
         touched = (
@@ -96,7 +101,7 @@ class _Eraser:
         if not path.exists() or not self._count(path, touched):
             return
         gone = self._connection.execute(
-            f"select interaction_id from {_rows(path)} where {owner} = {self._name}"
+            f"select interaction_id from {_rows(path)} where {_OWNER} = {self._name}"
         ).fetchall()
         self._receipt.interaction_ids.update(row[0] for row in gone)
         self._receipt.removed[place] += len(gone)
@@ -112,9 +117,25 @@ class _Eraser:
                     'value_type': item.value_type
                 }}) as attributes
             )
-            from {_rows(path)} where {owner} <> {self._name}
+            from {_rows(path)} where {_OWNER} <> {self._name}
         """
         self._replace(path, query, OBSERVATIONS)
+
+    def interactions(self, days: list[Path]) -> list[str]:
+        """Ids of the contact's interactions in these days."""
+        return [
+            row[0]
+            for path in days
+            for row in self._connection.execute(
+                f"select distinct interaction_id from {_rows(path)} where {_OWNER} = {self._name}"
+            ).fetchall()
+        ]
+
+    def versions(self, path: Path, interaction_ids: list[str]) -> None:
+        """Removes these interactions' versions, whoever's they were then."""
+        if path.exists() and interaction_ids:
+            ids = ", ".join(map(quote, interaction_ids))
+            self._remove(path, OBSERVATIONS, f"interaction_id in ({ids})", "versions in the lake")
 
     def rows(self, path: Path, schema: pa.Schema, column: str, place: str) -> int:
         """Removes the contact's rows; returns how many."""

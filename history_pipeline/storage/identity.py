@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from history_pipeline.errors import ConfigurationError, StorageError
-from history_pipeline.storage import files
+from history_pipeline.storage import files, migration
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import LAKE_FORMAT
 
@@ -19,9 +19,10 @@ _RECUTTING = "recutting_to"
 
 def open_data_dir(root: Path, *, server: str, zone: str, to_rebuild: bool = False) -> Layout:
     """Makes the directory where it is absent, and checks that it is ours to write. Only a rebuild
-    may come with another zone.
+    may come with another zone. A lake of an older format is brought to the present one.
 
-    Raises ConfigurationError where it belongs to another server or zone, or cannot be written.
+    Raises ConfigurationError where it belongs to another server or zone, or cannot be written;
+    LockTimeout where a run is at work on a lake of an older format.
     """
     layout = Layout(root)
     files.keep_private()
@@ -42,6 +43,8 @@ def open_data_dir(root: Path, *, server: str, zone: str, to_rebuild: bool = Fals
             f"HISTORY_DATA_DIR cannot be used: {exc}; give a directory that this user may write"
         ) from exc
     _check(known, server=server, zone=None if to_rebuild else zone, root=root)
+    if known["format"] != LAKE_FORMAT:
+        migration.to_present(layout)
     return layout
 
 
@@ -79,7 +82,8 @@ def _check(known: dict[str, object], *, server: str, zone: str | None, root: Pat
             f"the days in {root} were cut in {known.get('zone')}, but GWS_TIMEZONE is {zone}; "
             "set it back, or run history-pipeline rebuild to cut them anew"
         )
-    if known.get("format") != LAKE_FORMAT:
+    if known.get("format") not in range(1, LAKE_FORMAT + 1):
         raise ConfigurationError(
-            f"{root} has lake format {known.get('format')}; this version reads {LAKE_FORMAT}"
+            f"{root} has lake format {known.get('format')}; this version reads {LAKE_FORMAT} and "
+            "older ones: it was written by a newer version; update"
         )

@@ -40,6 +40,10 @@ class Layout:
         return self.lake / "days"
 
     @property
+    def versions(self) -> Path:
+        return self.lake / "versions"
+
+    @property
     def ledger(self) -> Path:
         return self.lake / "ledger"
 
@@ -85,8 +89,15 @@ class Layout:
         """A day's file, in `days` where that is not the lake's own directory."""
         return (days or self.days) / f"{day:%Y}" / f"{day.isoformat()}.parquet"
 
+    def day_versions(self, day: date, versions: Path | None = None) -> Path:
+        """The versions that a day's file has left behind."""
+        return self.day(day, versions or self.versions)
+
     def day_files(self) -> list[Path]:
         return sorted(self.days.glob("*/[0-9]*.parquet"))
+
+    def version_files(self) -> list[Path]:
+        return sorted(self.versions.glob("*/[0-9]*.parquet"))
 
     def window_ledgers(self) -> list[Path]:
         """The directories of all finished windows."""

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from history_pipeline.storage import database, days, files, identity
+from history_pipeline.storage import database, days, files, identity, versions
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import OBSERVATIONS
 from history_pipeline.storage.splitting import split_tables
@@ -30,39 +30,74 @@ _EPOCH = date(1970, 1, 1)
 def recut(layout: Layout, zone: ZoneInfo) -> int:
     """Cuts all days in `zone`; returns how many files there are now. Can be killed and repeated.
     Call it with the extraction's and the warehouse's locks held."""
-    fresh, old = (layout.lake / name for name in ("days.new", "days.old"))
-    if not layout.days.exists() and old.exists():
-        files.replace(old, layout.days)
+    turns = [_Turn(layout.days), _Turn(layout.versions)]
+    for turn in turns:
+        turn.restore()
     identity.note_recutting(layout, zone.key)
-    for leftover in (fresh, old):
-        files.remove_tree(leftover)
-    files.make_directory(fresh)
+    for turn in turns:
+        turn.begin()
     written = database.in_little_memory(
-        layout.scratch, lambda connection: _write(connection, layout, zone, fresh)
+        layout.scratch, lambda connection: _write(connection, layout, zone, *turns)
     )
-    if layout.days.exists():
-        files.replace(layout.days, old)
-    files.replace(fresh, layout.days)
+    for turn in turns:
+        turn.put_in_place()
     identity.note_zone(layout, zone.key)
-    files.remove_tree(old)
+    for turn in turns:
+        files.remove_tree(turn.old)
     return written
 
 
+class _Turn:
+    """A directory whose files are written anew beside it, and put in its place at the end."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.fresh = directory.with_name(f"{directory.name}.new")
+        self.old = directory.with_name(f"{directory.name}.old")
+
+    def restore(self) -> None:
+        """As it was, where a kill has left nothing in its place."""
+        if not self.directory.exists() and self.old.exists():
+            files.replace(self.old, self.directory)
+
+    def begin(self) -> None:
+        for leftover in (self.fresh, self.old):
+            files.remove_tree(leftover)
+        files.make_directory(self.fresh)
+
+    def put_in_place(self) -> None:
+        if self.directory.exists():
+            files.replace(self.directory, self.old)
+        files.replace(self.fresh, self.directory)
+
+
 def _write(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, zone: ZoneInfo, fresh: Path
+    connection: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    zone: ZoneInfo,
+    days_: _Turn,
+    versions_: _Turn,
 ) -> int:
     apart = layout.scratch / "recutting"
     files.remove_tree(apart)
-    found = split_tables(_recut_rows(layout, zone), apart)
+    for copies in split_tables(_recut_rows(layout.version_files(), zone), apart):
+        versions.write(layout.day_versions(copies.day, versions_.fresh), copies)
+    files.remove_tree(apart)
+    found = split_tables(_recut_rows(layout.day_files(), zone), apart)
     for copies in found:
-        days.put_in_place(connection, layout.day(copies.day, fresh), copies)
+        days.put_in_place(
+            connection,
+            layout.day(copies.day, days_.fresh),
+            layout.day_versions(copies.day, versions_.fresh),
+            copies,
+        )
     files.remove_tree(apart)
     return len(found)
 
 
-def _recut_rows(layout: Layout, zone: ZoneInfo) -> Iterator[pa.Table]:
+def _recut_rows(paths: list[Path], zone: ZoneInfo) -> Iterator[pa.Table]:
     place = OBSERVATIONS.get_field_index("window_date")
-    for path in layout.day_files():
+    for path in paths:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(_BATCH_ROWS):
                 table = pa.Table.from_batches([batch]).select(OBSERVATIONS.names)

@@ -30,6 +30,36 @@ create table if not exists raw_gws.interactions (
     last_seen_at timestamptz not null
 );
 
+-- one row per interaction and state in which the warehouse no longer has it: since when it was seen
+-- so, and when it was first seen otherwise. `is_beside` marks one that still lies in a day's file,
+-- beside the copy that has won over it.
+create table if not exists raw_gws.interaction_versions (
+    interaction_id varchar not null,
+    contact_id varchar,
+    requested_contact_id varchar not null,
+    media_type varchar,
+    type_id varchar,
+    state varchar,
+    subject varchar,
+    uri varchar,
+    started_at timestamptz not null,
+    ended_at timestamptz,
+    started_at_text varchar not null,
+    ended_at_text varchar,
+    owner_id varchar,
+    owner_user_name varchar,
+    owner_first_name varchar,
+    owner_last_name varchar,
+    source varchar not null,
+    seen_in_main boolean not null,
+    seen_in_archive boolean not null,
+    extra json,
+    window_date date not null,
+    unchanged_since timestamptz not null,
+    superseded_at timestamptz not null,
+    is_beside boolean not null
+);
+
 -- one row per interaction and name
 create table if not exists raw_gws.interaction_attributes (
     interaction_id varchar not null,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-LAKE_FORMAT = 1
-"""Raised whenever a file of the lake changes its meaning; see `identity`."""
+LAKE_FORMAT = 2
+"""Raised whenever a file of the lake changes its meaning; `migration` brings older ones here."""
 
 MOMENT = pa.timestamp("us", tz="UTC")
 
@@ -60,9 +60,13 @@ OBSERVATIONS = pa.schema(
         ("first_seen_at", MOMENT),
         ("last_seen_at", MOMENT),
         ("contact_seen_at", MOMENT),
+        # since when it says the same, and until when it did: null where it still does
+        ("unchanged_since", MOMENT),
+        ("superseded_at", MOMENT),
     ]
 )
-"""Parts hold one row per observation, day files one row per interaction and set of names asked."""
+"""Parts hold one row per observation, day files one row per interaction and set of names asked,
+version files one row per state in which a day file no longer has an interaction."""
 
 LEDGER = pa.schema(
     [

@@ -61,7 +61,7 @@ def keep(layout: Layout, tables: Iterator[pa.Table]) -> int:
         database.in_little_memory(
             layout.scratch,
             lambda connection, copies=copies: days.put_in_place(  # type: ignore[misc]
-                connection, layout.day(copies.day), copies
+                connection, layout.day(copies.day), layout.day_versions(copies.day), copies
             ),
         )
     files.remove_tree(apart)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ import duckdb
 from history_pipeline.errors import StorageError
 from history_pipeline.storage import coverage, database, files, locks, parts
 from history_pipeline.storage.database import paths
-from history_pipeline.storage.folding import WINNER_COLUMNS, folded, winners
+from history_pipeline.storage.folding import WINNER_COLUMNS, content, folded, winners
 from history_pipeline.storage.layout import Layout
 
-WAREHOUSE_FORMAT = 1
+WAREHOUSE_FORMAT = 2
 LOCK_DEADLINE = 120.0
 """Seconds to wait for another writer: a load of millions of rows takes a few."""
 
@@ -104,13 +104,14 @@ def _format_of(layout: Layout) -> int:
 def _load(layout: Layout, path: Path, now: datetime) -> Loaded:
     with database.writing(path, layout.scratch) as connection:
         _prepare(connection)
-        days, windows, contacts, resolved = _news(connection, layout)
+        days, versions, windows, contacts, resolved = _news(connection, layout)
         connection.execute("begin transaction")
         _load_days(connection, layout, days)
+        _load_versions(connection, [file.path for file in versions])
         _load_windows(connection, layout, [window.path for window in windows])
         if contacts:
             _load_contacts(connection, layout)
-        fresh = [*days, *windows, *contacts, *resolved]
+        fresh = [*days, *versions, *windows, *contacts, *resolved]
         if fresh:
             _resolve_rejects(connection, layout)
             _prune_ledger(connection, now)
@@ -135,10 +136,8 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("insert into raw_gws.load_state values (0, 0, ?)", [WAREHOUSE_FORMAT])
 
 
-def _news(
-    connection: duckdb.DuckDBPyConnection, layout: Layout
-) -> tuple[list[_LakeFile], list[_LakeFile], list[_LakeFile], list[_LakeFile]]:
-    """Days, windows, contacts and resolved rejects."""
+def _news(connection: duckdb.DuckDBPyConnection, layout: Layout) -> tuple[list[_LakeFile], ...]:
+    """Days, versions, windows, contacts and resolved rejects."""
     known = {
         path: (size, modified)
         for path, size, modified in connection.execute(
@@ -154,6 +153,7 @@ def _news(
 
     return (
         fresh(layout.day_files()),
+        fresh(layout.version_files()),
         fresh(layout.window_ledgers()),
         fresh([layout.contacts] if layout.contacts.exists() else []),
         fresh([layout.resolved] if layout.resolved.exists() else []),
@@ -203,6 +203,7 @@ def _load_incoming(connection: duckdb.DuckDBPyConnection, layout: Layout, days: 
         create or replace temp table winners as {folded(copies, "chosen")};
         drop table chosen;
     """)
+    _write_those_beside(connection)
     columns = ", ".join(
         row[0] for row in connection.execute("describe raw_gws.interactions").fetchall()
     )
@@ -242,6 +243,45 @@ def _days_of_moved(
     connection.execute("drop table sighted_days")
     found = (layout.day(row[0]) for row in rows)
     return sorted(path for path in found if path not in incoming and path.exists())
+
+
+def _write_those_beside(connection: duckdb.DuckDBPyConnection) -> None:
+    """Copies that said something else before the winner was seen: those of other days, and those
+    that were asked for other names. A fold of one day's file does not supersede them."""
+    connection.execute(f"""
+        delete from raw_gws.interaction_versions as old
+        using winners where winners.interaction_id = old.interaction_id and old.is_beside;
+
+        insert into raw_gws.interaction_versions by name
+        select {_version_columns(connection, "lost")}, won.unchanged_since as superseded_at,
+            true as is_beside
+        from incoming as lost
+        join winners as won using (interaction_id)
+        where lost.unchanged_since < won.unchanged_since
+            and {content("lost.{}".format)} <> {content("won.{}".format)};
+    """)
+
+
+def _load_versions(connection: duckdb.DuckDBPyConnection, files_: list[Path]) -> None:
+    """A version file holds all versions of its day: it replaces what was loaded of it."""
+    if not files_:
+        return
+    days = [[date.fromisoformat(path.stem)] for path in files_]
+    connection.executemany(
+        "delete from raw_gws.interaction_versions where window_date = ? and not is_beside", days
+    )
+    connection.execute(f"""
+        insert into raw_gws.interaction_versions by name
+        select {_version_columns(connection, "held")}, held.superseded_at, false as is_beside
+        from read_parquet({paths(files_)}) as held
+    """)
+
+
+def _version_columns(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
+    described = connection.execute("describe raw_gws.interaction_versions").fetchall()
+    return ", ".join(
+        f"{relation}.{row[0]}" for row in described if row[0] not in ("superseded_at", "is_beside")
+    )
 
 
 def _write_attributes(connection: duckdb.DuckDBPyConnection) -> None:

@@ -110,7 +110,8 @@ def test_a_rebuilt_warehouse_equals_the_one_it_replaces(home: Home) -> None:
         f"from {table} order by all"
         for table in (
             "raw_gws.interactions", "raw_gws.interaction_attributes", "raw_gws.contacts",
-            "raw_gws.runs", "raw_gws.requests", "raw_gws.rejects", "raw_gws.coverage",
+            "raw_gws.interaction_versions", "raw_gws.runs", "raw_gws.requests", "raw_gws.rejects",
+            "raw_gws.coverage",
             "marts.interactions", "marts.contacts", "marts.data_completeness",
         )
     ]  # fmt: skip

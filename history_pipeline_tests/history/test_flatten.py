@@ -94,6 +94,8 @@ def test_every_field_of_the_printed_sample_lands_in_its_column() -> None:
         "first_seen_at": datetime.fromtimestamp(OBSERVED_AT / 1e6, UTC),
         "last_seen_at": datetime.fromtimestamp(OBSERVED_AT / 1e6, UTC),
         "contact_seen_at": datetime.fromtimestamp(OBSERVED_AT / 1e6, UTC),
+        "unchanged_since": datetime.fromtimestamp(OBSERVED_AT / 1e6, UTC),
+        "superseded_at": None,
     }
     assert (second["ended_at"], second["ended_at_text"]) == (None, None)
     assert [third[f"owner_{name}"] for name in ("id", "user_name", "first_name", "last_name")] == [

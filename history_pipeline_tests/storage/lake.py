@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from history_pipeline.errors import StorageError
 from history_pipeline.model import Source, Window
 from history_pipeline.storage import attempts, compaction, database, parts, warehouse
 from history_pipeline.storage.attempts import Attempt
@@ -65,6 +67,7 @@ def observation(interaction_id: str = "i1", **fields: Any) -> Row:
         "first_seen_at": seen_at,
         "last_seen_at": seen_at,
         "contact_seen_at": seen_at,
+        "unchanged_since": seen_at,
     } | fields
     row["is_own"] = row["contact_id"] == row["requested_contact_id"]
     return row
@@ -115,6 +118,20 @@ def write_part(
         pa.Table.from_pylist(list(rejects), REJECTS),
         pa.Table.from_pylist(list(ledger), LEDGER),
     )
+
+
+def breaking(at: int, real: Callable[..., None]) -> Callable[..., None]:
+    """Stands in for `real`, and for a kill at the so manieth call of it."""
+    count = 0
+
+    def stand_in(*arguments: Path) -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            raise StorageError("killed")
+        real(*arguments)
+
+    return stand_in
 
 
 @dataclass
@@ -217,6 +234,7 @@ class Lake:
 TABLES = (
     "interactions",
     "interaction_attributes",
+    "interaction_versions",
     "contacts",
     "runs",
     "requests",

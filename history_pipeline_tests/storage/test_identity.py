@@ -65,10 +65,10 @@ def test_another_server_or_zone_is_refused_by_name(
     assert (tmp_path / "d" / "identity.json").read_bytes() == before
 
 
-def test_another_format_is_refused(tmp_path: Path) -> None:
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     layout = opened(tmp_path / "d")
-    layout.identity.write_text(json.dumps({"server": SERVER, "zone": ZONE, "format": 2}))
-    with pytest.raises(ConfigurationError, match="format 2"):
+    layout.identity.write_text(json.dumps({"server": SERVER, "zone": ZONE, "format": 3}))
+    with pytest.raises(ConfigurationError, match="format 3"):
         opened(tmp_path / "d")
 
 

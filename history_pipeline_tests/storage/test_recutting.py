@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,7 +18,7 @@ from history_pipeline.model import Window
 from history_pipeline.storage import files, identity, recutting, warehouse
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import MOMENT
-from history_pipeline_tests.storage.lake import MAY, NOON, Lake, Row, observation
+from history_pipeline_tests.storage.lake import MAY, NOON, Lake, Row, breaking, observation
 
 SERVER, OLD, NEW = "https://gws.example.com", "Europe/Berlin", "America/New_York"
 MICROS = st.integers(-(10**15), 4 * 10**15)
@@ -112,21 +111,7 @@ def test_an_interaction_that_lay_on_two_days_and_lies_on_one_is_folded(tmp_path:
     assert [row["subject"] for row in interactions(lake)] == ["after"]
 
 
-def breaking(at: int, real: Callable[..., None]) -> Callable[..., None]:
-    """Stands in for a kill before the so manieth file is put in place."""
-    count = 0
-
-    def replace(*arguments: Path) -> None:
-        nonlocal count
-        count += 1
-        if count == at:
-            raise StorageError("killed")
-        real(*arguments)
-
-    return replace
-
-
-@pytest.mark.parametrize("at", [1, 2, 4, 6, 7, 8])
+@pytest.mark.parametrize("at", [1, 2, 4, 6, 7, 8, 9])
 def test_killed_and_repeated_it_ends_the_same_and_nobody_uses_it_meanwhile(
     tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +130,7 @@ def test_killed_and_repeated_it_ends_the_same_and_nobody_uses_it_meanwhile(
     warehouse.rebuild(lake.layout, NOON)
     assert interactions(lake) == interactions(wanted)
     assert sorted(path.name for path in lake.layout.lake.iterdir()) == [
-        "attempts", "days", "ledger",
+        "attempts", "days", "ledger", "versions",
     ]  # fmt: skip
 
 
