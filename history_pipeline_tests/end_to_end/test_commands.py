@@ -20,13 +20,18 @@ SPAN = Span(date(2026, 10, 1), date(2026, 10, 8), contacts=8)
 DAYS = ("--from", "2026-10-01", "--to", "2026-10-03")
 
 
+def base_environment() -> dict[str, str]:
+    """What a shell would hand on; nothing that configures the pipeline."""
+    shell = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**shell, "PYTHONUTF8": "1"}
+
+
 def command(
     told: dict[str, str], *arguments: str, cwd: Path, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-c", "from history_pipeline.cli import run; run()", *arguments],
-        env={**base, "PYTHONUTF8": "1", **told},
+        env={**base_environment(), **told},
         cwd=cwd,
         capture_output=True,
         text=True,
