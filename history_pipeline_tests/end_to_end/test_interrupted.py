@@ -33,7 +33,10 @@ ENOUGH = 130
 
 GONE_WITHIN = 10.0
 
-TIMES = {"first_seen_at", "last_seen_at", "seen_at", "finished_at", "run_id", "seconds"}
+TIMES = {
+    "first_seen_at", "last_seen_at", "unchanged_since", "superseded_at", "seen_at", "finished_at",
+    "run_id", "seconds",
+}  # fmt: skip
 """Columns that say when something was seen, or in which run."""
 
 Content = dict[str, list[tuple[str, ...]]]
