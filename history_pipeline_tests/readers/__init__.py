@@ -1,0 +1,1 @@
+"""Analysts read the published file while it is loaded and published, again and again."""
