@@ -17,7 +17,8 @@ from history_pipeline.contacts.directory import get_json, open_session
 from history_pipeline.contacts.listed_file import FileContacts
 from history_pipeline.errors import ConfigurationError
 from history_pipeline.gws import wire
-from history_pipeline.history import extraction
+from history_pipeline.gws.insisting import PATIENCE
+from history_pipeline.history import opening
 from history_pipeline.history.plan import windows
 from history_pipeline.history.running import run
 from history_pipeline.model import RequestState, Window
@@ -28,16 +29,22 @@ from history_pipeline.storage.layout import Layout
 
 
 def run_backfill(
-    from_day: date, to_day: date, console: Console | None = None, *, only_failed: bool = False
+    from_day: date,
+    to_day: date,
+    console: Console | None = None,
+    *,
+    only_failed: bool = False,
+    patience: float = PATIENCE,
 ) -> int:
-    """Returns the exit status; raises PipelineError for all but failed requests."""
+    """Returns the exit status; raises PipelineError for all but failed requests. `patience` is
+    how many seconds the server may be unusable."""
     console = console or own_console()
     settings = settings_module.load()
     days = check_days(settings, from_day, to_day, datetime.now(UTC))
     layout = identity.open_data_dir(settings.data_dir, server=settings.url, zone=settings.timezone)
     publishing.check_target(layout)
     preflight(settings)
-    attempt = _backfill(settings, layout, days, console, only_failed)
+    attempt = _backfill(settings, layout, days, console, only_failed, patience)
     if attempt is None:
         console.print(f"nothing is left to ask of {days}: every request is answered")
         return Exit.COMPLETE
@@ -73,7 +80,12 @@ def check_days(settings: Settings, from_day: date, to_day: date, now: datetime) 
 
 
 def _backfill(
-    settings: Settings, layout: Layout, days: Window, console: Console, only_failed: bool
+    settings: Settings,
+    layout: Layout,
+    days: Window,
+    console: Console,
+    only_failed: bool,
+    patience: float,
 ) -> Attempt | None:
     """None where nothing is left to ask."""
     from history_pipeline.defs import home
@@ -87,13 +99,13 @@ def _backfill(
     with quiet(), CollectionProgress(console) as progress:
         from history_pipeline.defs.launching import Launcher
 
-        launcher = Launcher(progress)
-        now = extraction.utc_now()
+        launcher = Launcher(progress, patience)
+        now = opening.utc_now()
         print_ = attempts.fingerprint(settings, only_rest=only_failed)
         attempt = attempts.resumable(layout, days, print_, now, settings.zone)
         if attempt is None:
             launcher.refresh_contacts()
-            attempt = _new_attempt(settings, layout, days, only_failed)
+            attempt = _new_attempt(settings, layout, days, only_failed, patience)
             if attempt is None:
                 return None
         else:
@@ -103,7 +115,7 @@ def _backfill(
             window
             for window in windows(days, settings.window_days)
             if not layout.window_ledger(attempt.run_id, window).exists()
-            and len(attempt.planned(window, settings.sources).contact_ids)
+            and (_finds_none(settings, attempt) or _asks(attempt, window, settings))
         ]
         for window in due:
             # a signal that comes between two steps is Dagster's, which forgets it with the last one
@@ -114,13 +126,22 @@ def _backfill(
     return attempts.finish(attempt)
 
 
+def _asks(attempt: Attempt, window: Window, settings: Settings) -> bool:
+    return len(attempt.planned(window, settings.sources).contact_ids) > 0
+
+
+def _finds_none(settings: Settings, attempt: Attempt) -> bool:
+    """That a whole discovery found nobody in a window is worth putting down."""
+    return settings.contact_source == "activity" and attempt.is_discovery_complete
+
+
 def _new_attempt(
-    settings: Settings, layout: Layout, days: Window, only_failed: bool
+    settings: Settings, layout: Layout, days: Window, only_failed: bool, patience: float
 ) -> Attempt | None:
     if not only_failed:
-        return run(extraction.open_attempt(settings, layout, days))
-    warehouse.load(layout, extraction.utc_now())
-    return extraction.open_rest(settings, layout, days)
+        return run(opening.open_attempt(settings, layout, days, patience=patience))
+    warehouse.load(layout, opening.utc_now())
+    return run(opening.open_rest(settings, layout, days, patience=patience))
 
 
 def report(layout: Layout, attempt: Attempt, console: Console) -> int:
@@ -141,7 +162,22 @@ def report(layout: Layout, attempt: Attempt, console: Console) -> int:
     if states[RequestState.UNAVAILABLE]:
         console.print("a source was unavailable; these days are listed by `status`")
     if states[RequestState.FAILED]:
-        for reason, contacts in runs.failures(layout, attempt.run_id):
-            console.print(f"failed: {contacts} requests: {reason}")
+        _name_failures(layout, attempt, console)
     console.print(f"published: {layout.published}")
     return Exit.REQUESTS_FAILED if states[RequestState.FAILED] else Exit.COMPLETE
+
+
+def _name_failures(layout: Layout, attempt: Attempt, console: Console) -> None:
+    for failure in runs.failures(layout, attempt.run_id):
+        named = ", ".join(failure.named) + (" …" if failure.contacts > len(failure.named) else "")
+        console.print(
+            f"failed: {failure.requests} requests: {failure.reason} (contact {named})",
+            markup=False,
+            soft_wrap=True,
+        )
+    console.print(
+        "all of them: select * from raw_gws.requests where state = 'failed'; to ask them again: "
+        f"history-pipeline backfill --from {attempt.days.start} --to {attempt.days.last} "
+        "--only-failed",
+        soft_wrap=True,
+    )

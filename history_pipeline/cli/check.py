@@ -32,7 +32,7 @@ from history_pipeline.errors import (
 )
 from history_pipeline.gws import wire
 from history_pipeline.gws.client import GwsClient, Inquiry
-from history_pipeline.history.extraction import connected
+from history_pipeline.gws.connecting import connected
 from history_pipeline.history.running import run
 from history_pipeline.model import Contact, Source, Window
 from history_pipeline.settings import Settings

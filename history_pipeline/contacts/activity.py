@@ -16,12 +16,12 @@ import msgspec
 from history_pipeline.errors import (
     AttemptSpent,
     ContactUnknown,
-    Interrupted,
     RequestRefused,
     ServerUnusable,
 )
 from history_pipeline.gws import wire
-from history_pipeline.gws.client import Answer, GwsClient, Inquiry
+from history_pipeline.gws.inquiry import Answer, Inquiry
+from history_pipeline.gws.insisting import PATIENCE, Asker, uninterrupted
 from history_pipeline.model import REQUESTABLE_MEDIA_TYPES, Source, Window
 
 MAX_SIZE = 1_000
@@ -44,7 +44,6 @@ class Discovered:
 
     contact_ids: set[str] = field(default_factory=set)
     cut: list[CutListing] = field(default_factory=list)
-    requests: int = 0
 
 
 class _Listed(msgspec.Struct):
@@ -55,68 +54,68 @@ _listed = msgspec.json.Decoder(_Listed)
 
 
 async def discover(
-    client: GwsClient, days: Window, sources: tuple[Source, ...], overlap_days: int, tries: int
-) -> Discovered:
-    """Every contact active in these days. Raises ServerUnusable where a listing cannot be had."""
-    found = Discovered()
-    async for answer in _answers(client, days, sources, overlap_days, tries, found):
-        found.contact_ids.update(_ids(answer))
-    return found
-
-
-async def _answers(
-    client: GwsClient,
+    asker: Asker,
     days: Window,
     sources: tuple[Source, ...],
     overlap_days: int,
     tries: int,
-    found: Discovered,
-) -> AsyncIterator[Answer]:
+    patience: float = PATIENCE,
+) -> Discovered:
+    """Every contact active in these days. Raises ServerUnusable where a listing cannot be had:
+    one of its answers spent so many attempts, or was interrupted for `patience` seconds."""
+    found = Discovered()
+    listing = _Listing(asker, overlap_days, tries, patience)
     # the overlap belongs to the edges of the whole span; inside it, days overlap anyhow
     for day in days:
-        window = Window(day, day + timedelta(days=1))
         for source in sources:
-            whole = await _ask(client, window, source, overlap_days, None, tries, found)
-            yield whole
-            if not _may_be_cut(whole):
-                continue
-            for media_type in REQUESTABLE_MEDIA_TYPES:
-                part = await _ask(client, window, source, overlap_days, media_type, tries, found)
-                yield part
-                if _may_be_cut(part):
-                    found.cut.append(CutListing(day, source, media_type))
+            async for answer in _answers(listing, day, source, found):
+                found.contact_ids.update(_ids(answer))
+    return found
 
 
-async def _ask(
-    client: GwsClient,
-    window: Window,
-    source: Source,
-    overlap_days: int,
-    media_type: str | None,
-    tries: int,
-    found: Discovered,
-) -> Answer:
-    inquiry = Inquiry(
-        wire.INTERACTIONS_PATH,
-        wire.activity_body(window, source, overlap_days, MAX_SIZE, media_type),
-    )
-    last: Exception | None = None
-    try:
-        for _ in range(tries):
-            found.requests += 1
-            try:
-                return await client.attempt(inquiry)
-            except (AttemptSpent, Interrupted) as exc:
-                last = exc
-    except (RequestRefused, ContactUnknown) as exc:
-        last = exc
-    finally:
-        client.forget(inquiry)
-    raise ServerUnusable(
-        f"RetrieveInteractionHistory for {window.start} ({source.value}) was not answered: {last}; "
-        "use HISTORY_CONTACTS=file:PATH where the site does not offer it, and "
-        "HISTORY_SOURCES=main where it has no archive"
-    ) from last
+async def _answers(
+    listing: _Listing, day: date, source: Source, found: Discovered
+) -> AsyncIterator[Answer]:
+    whole = await listing.of(day, source, None)
+    yield whole
+    if not _may_be_cut(whole):
+        return
+    for media_type in REQUESTABLE_MEDIA_TYPES:
+        part = await listing.of(day, source, media_type)
+        yield part
+        if _may_be_cut(part):
+            found.cut.append(CutListing(day, source, media_type))
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """How hard to try for each answer."""
+
+    asker: Asker
+    overlap_days: int
+    tries: int
+    patience: float
+
+    async def of(self, day: date, source: Source, media_type: str | None) -> Answer:
+        window = Window(day, day + timedelta(days=1))
+        body = wire.activity_body(window, source, self.overlap_days, MAX_SIZE, media_type)
+        inquiry = Inquiry(wire.INTERACTIONS_PATH, body)
+        last: Exception | None = None
+        try:
+            for _ in range(self.tries):
+                try:
+                    return await uninterrupted(self.asker, inquiry, self.patience)
+                except AttemptSpent as exc:
+                    last = exc
+        except (RequestRefused, ContactUnknown) as exc:
+            last = exc
+        finally:
+            self.asker.forget(inquiry)
+        raise ServerUnusable(
+            f"RetrieveInteractionHistory for {day} ({source.value}) was not answered: {last}; "
+            "use HISTORY_CONTACTS=file:PATH where the site does not offer it, and "
+            "HISTORY_SOURCES=main where it has no archive"
+        ) from last
 
 
 def _may_be_cut(answer: Answer) -> bool:

@@ -4,7 +4,7 @@ import dagster as dg
 
 from history_pipeline.contacts import reading
 from history_pipeline.defs.pipeline import Pipeline
-from history_pipeline.history.extraction import utc_now
+from history_pipeline.history.opening import utc_now
 
 
 @dg.asset(group_name="history", kinds={"python", "parquet"})

@@ -48,6 +48,7 @@ def interactions(
                 window,
                 run_id=pipeline.attempt,
                 progress=pipeline.progress,
+                patience=pipeline.server_patience,
             )
         )
     asked = shown.requests(extraction, window)

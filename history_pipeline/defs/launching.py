@@ -22,9 +22,9 @@ _LOGGERS = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 class Launcher:
     """Runs assets of the `daily` job; a step's own error is raised as it is."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, server_patience: float) -> None:
         # that somebody else is at work is said at once, as long as nothing is under way
-        self._pipeline = Pipeline(progress, patience=0)
+        self._pipeline = Pipeline(progress, patience=0, server_patience=server_patience)
         self._instance = home.instance()
         self._job = loading.load(self._pipeline).resolve_job_def("daily")
         home.bury_the_dead(self._instance)

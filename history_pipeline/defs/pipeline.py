@@ -8,6 +8,7 @@ import dagster as dg
 
 from history_pipeline import settings as settings_module
 from history_pipeline.defs import home
+from history_pipeline.gws import insisting
 from history_pipeline.history.extraction import NoProgress, Progress
 from history_pipeline.settings import Settings
 from history_pipeline.storage import identity
@@ -23,7 +24,8 @@ class Pipeline:
     `progress` is told how far a collection is. `attempt` is the run that `backfill` has opened
     and whose windows it asks for one by one; a run from the UI, a re-execution of one of
     `backfill`'s included, is an attempt of its own. `patience` is how many minutes a step waits
-    while another run asks the server.
+    while another run asks the server, `server_patience` how many seconds the server may be
+    unusable.
     """
 
     def __init__(
@@ -31,10 +33,12 @@ class Pipeline:
         progress: Progress | None = None,
         attempt: str | None = None,
         patience: int = PATIENCE,
+        server_patience: float = insisting.PATIENCE,
     ) -> None:
         self.progress = progress or NoProgress()
         self.attempt = attempt
         self.patience = patience
+        self.server_patience = server_patience
 
     @cached_property
     def settings(self) -> Settings:

@@ -5,7 +5,6 @@ import dagster as dg
 from history_pipeline.defs import partitions
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.daily import LONGEST, days_to_ask
-from history_pipeline.history.extraction import utc_now
 from history_pipeline.storage.warehouse_checks import first_incomplete_day
 
 everything = dg.define_asset_job(
@@ -31,7 +30,7 @@ def daily_backfill(
     window = days_to_ask(
         today,
         lookback=pipeline.settings.lookback_days,
-        first_incomplete=first_incomplete_day(pipeline.layout, pipeline.settings.zone, utc_now()),
+        first_incomplete=first_incomplete_day(pipeline.layout, pipeline.settings.zone, moment),
         earliest=pipeline.settings.start_date,
     )
     return dg.RunRequest(

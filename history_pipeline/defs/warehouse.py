@@ -6,7 +6,7 @@ from history_pipeline.defs import shown
 from history_pipeline.defs.interactions import interactions
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.daily import LONGEST
-from history_pipeline.history.extraction import utc_now
+from history_pipeline.history.opening import utc_now
 from history_pipeline.storage import warehouse as loading
 from history_pipeline.storage import warehouse_checks
 from history_pipeline.storage.warehouse_checks import Facts

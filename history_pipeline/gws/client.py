@@ -14,6 +14,7 @@ from history_pipeline.errors import ChannelMute, DeadlineExceeded, EpochLost, Se
 from history_pipeline.gws.channel import Channel, Tally
 from history_pipeline.gws.epoch import Epoch
 from history_pipeline.gws.inquiry import Answer, Inquiry
+from history_pipeline.gws.insisting import PATIENCE
 from history_pipeline.gws.login import Login
 from history_pipeline.gws.pacing import Pace
 from history_pipeline.gws.transport import Transport
@@ -39,7 +40,7 @@ class GwsClient:
         canary_interval: float,
         in_flight: int,
         pace: Pace,
-        patience: float = 300.0,
+        patience: float = PATIENCE,
         first_patience: float = 10.0,
     ) -> None:
         self._login = Login(transport)

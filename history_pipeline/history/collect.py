@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,42 +25,30 @@ from history_pipeline.errors import (
     AttemptSpent,
     ContactUnknown,
     DeadlineExceeded,
-    Interrupted,
     RequestRefused,
-    ServerSilent,
-    Throttled,
 )
 from history_pipeline.gws import wire
-from history_pipeline.gws.client import Answer, Inquiry
+from history_pipeline.gws.inquiry import Answer, Inquiry
+from history_pipeline.gws.insisting import PATIENCE, Asker, uninterrupted
 from history_pipeline.history.account import Account
 from history_pipeline.history.recording import Recorder
 from history_pipeline.history.verdicts import Verdicts, unavailable
 from history_pipeline.model import HistoryRequest, Outcome, RequestState, Source, Window
 
-PATIENCE = 300.0
-"""Seconds for which one request may be interrupted, again and again, before the run ends."""
-
 LONGEST_PAUSE = 30.0
 _CHUNK = 1_000
 
 
-class Asker(Protocol):
-    """Who asks: GwsClient, or a stand-in with the same errors."""
-
-    async def attempt(self, inquiry: Inquiry) -> Answer: ...
-
-    def forget(self, inquiry: Inquiry) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What one window is to be asked, and how hard to try."""
+    """What one window is to be asked, and how hard to try. `patience` is in seconds."""
 
     window: Window
     sources: tuple[Source, ...]
     criteria: wire.Filter
     concurrency: int
     max_attempts: int
+    patience: float = PATIENCE
 
 
 class Collector:
@@ -101,7 +88,8 @@ class Collector:
                     workers.create_task(self._work(contacts))
         except BaseExceptionGroup as group:
             raise _first(group) from None
-        self._put_down(self._verdicts.at_end(len(contact_ids)))
+        spared = pc.sum(pc.equal(exempt["source"], Source.MAIN.value)).as_py() or 0
+        self._put_down(self._verdicts.at_end(len(contact_ids), spared))
         await self._recorder.room()
         self.account.seconds = asyncio.get_running_loop().time() - started
         return self.account
@@ -241,27 +229,11 @@ class Collector:
         async for attempt in retrying:
             with attempt:
                 spent.attempts += 1
-                return await self._uninterrupted(inquiry)
+                return await uninterrupted(self._asker, inquiry, self._task.patience)
         raise AssertionError("unreachable: tenacity raises the last error")
 
     def _condemned(self, request: HistoryRequest) -> bool:
         return request.source is Source.ARCHIVE and self._verdicts.archive_unavailable
-
-    async def _uninterrupted(self, inquiry: Inquiry) -> Answer:
-        """One attempt. Interruptions spend none, but they have a bound in time."""
-        loop = asyncio.get_running_loop()
-        since: float | None = None
-        while True:
-            try:
-                return await self._asker.attempt(inquiry)
-            except Interrupted as exc:
-                since = loop.time() if since is None else since
-                if loop.time() - since > PATIENCE:
-                    raise ServerSilent(
-                        f"a request was interrupted for {PATIENCE:g} s: {exc}"
-                    ) from exc
-                if not isinstance(exc, Throttled):
-                    await asyncio.sleep(0.2)
 
     def _outcome(
         self,

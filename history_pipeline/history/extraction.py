@@ -9,34 +9,30 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ParamSpec, Protocol, TypeVar
 
 import pyarrow as pa
 
-from history_pipeline.contacts import activity
-from history_pipeline.errors import ConfigurationError
 from history_pipeline.gws import wire
-from history_pipeline.gws.client import GwsClient
-from history_pipeline.gws.pacing import Pace
-from history_pipeline.gws.transport import AiohttpTransport
+from history_pipeline.gws.connecting import connected
+from history_pipeline.gws.insisting import PATIENCE
 from history_pipeline.history.account import Account
 from history_pipeline.history.collect import Collector, Task
 from history_pipeline.history.flatten import Flattener
+from history_pipeline.history.opening import open_attempt, utc_now
 from history_pipeline.history.plan import windows
 from history_pipeline.history.recording import Recorder
 from history_pipeline.history.verdicts import Verdicts
 from history_pipeline.history.zones import odd_zone
 from history_pipeline.model import Outcome, RequestState, Source, Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import attempts, contact_list, forgotten, locks, parts, space
+from history_pipeline.storage import attempts, forgotten, locks, parts, runs, space
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.compaction import SourceAccount, compact
 from history_pipeline.storage.layout import Layout
-from history_pipeline.storage.remaining import remaining
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,77 +66,6 @@ class Extraction:
     warnings: list[str] = field(default_factory=list)
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-@asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[GwsClient]:
-    """A client with its channel open, for as long as the block runs."""
-    async with (
-        AiohttpTransport(settings) as transport,
-        GwsClient(
-            transport,
-            notifications_path=settings.notifications_path,
-            channel=settings.channel,
-            deadline=settings.notification_timeout,
-            canary_interval=settings.canary_interval,
-            in_flight=settings.concurrency,
-            pace=Pace(settings.requests_per_second),
-        ) as client,
-    ):
-        yield client
-
-
-async def open_attempt(
-    settings: Settings, layout: Layout, days: Window, now: Callable[[], datetime] = utc_now
-) -> Attempt:
-    """The attempt at these days: an unfinished, equal and young one, or a new one."""
-    attempts.sweep(layout, now())
-    print_ = attempts.fingerprint(settings)
-    found = attempts.resumable(layout, days, print_, now(), settings.zone)
-    if found is not None:
-        log.info("going on with run %s", found.run_id)
-        return found
-    if settings.contact_source == "activity":
-        async with connected(settings) as client:
-            discovered = await activity.discover(
-                client, days, settings.sources, settings.overlap_days, settings.max_attempts
-            )
-        contact_list.add_discovered(layout, discovered.contact_ids, now())
-        for cut in discovered.cut:
-            log.warning(
-                "activity of %s (%s, %s) is listed in part only",
-                cut.day,
-                cut.source,
-                cut.media_type,
-            )
-        return attempts.start(
-            layout,
-            days,
-            print_,
-            pa.array(discovered.contact_ids, pa.string()),
-            now(),
-            is_discovery_complete=not discovered.cut,
-        )
-    if not layout.contacts.exists():
-        raise ConfigurationError("no contacts were listed yet; materialize `contacts` first")
-    return attempts.start(layout, days, print_, contact_list.current_ids(layout), now())
-
-
-def open_rest(
-    settings: Settings, layout: Layout, days: Window, now: Callable[[], datetime] = utc_now
-) -> Attempt | None:
-    """An attempt at what is left to ask of these days, by what the warehouse knows; None where
-    nothing is."""
-    known = None if settings.contact_source == "activity" else contact_list.current_ids(layout)
-    plan = remaining(layout, windows(days, settings.window_days), settings.sources, known)
-    if not plan.num_rows:
-        return None
-    print_ = attempts.fingerprint(settings, only_rest=True)
-    return attempts.start(layout, days, print_, plan["contact_id"].unique(), now(), plan=plan)
-
-
 async def extract(
     settings: Settings,
     layout: Layout,
@@ -149,16 +74,18 @@ async def extract(
     run_id: str | None = None,
     progress: Progress | None = None,
     now: Callable[[], datetime] = utc_now,
+    patience: float = PATIENCE,
 ) -> Extraction:
     """Asks for these days and puts them into the lake.
 
     With `run_id`, they are a part of that attempt, which its opener will finish; without, they
-    are an attempt of their own. Raises LockTimeout while another run asks the server.
+    are an attempt of their own. `patience` is how many seconds the server may be unusable.
+    Raises LockTimeout while another run asks the server.
     """
     with locks.exclusive(layout.extraction_lock, f"extracting {days}", LOCK_DEADLINE):
         attempt = attempts.by_id(layout, run_id) if run_id else None
         if attempt is None:
-            attempt = await open_attempt(settings, layout, days, now)
+            attempt = await open_attempt(settings, layout, days, now, patience)
         extraction = Extraction(attempt.run_id)
         due = [
             window
@@ -166,7 +93,9 @@ async def extract(
             if window.start in days and not layout.window_ledger(attempt.run_id, window).exists()
         ]
         if due:
-            await _extract_windows(settings, layout, attempt, due, extraction, progress, now)
+            await _extract_windows(
+                settings, layout, attempt, due, extraction, progress, now, patience
+            )
         if run_id is None:
             attempts.finish(attempt)
         return extraction
@@ -180,17 +109,17 @@ async def _extract_windows(
     extraction: Extraction,
     progress: Progress | None,
     now: Callable[[], datetime],
+    patience: float,
 ) -> None:
     progress = progress or NoProgress()
     flattener = Flattener(settings.zone, forgotten.read(layout))
-    verdicts = Verdicts()
-    async with connected(settings) as client:
+    verdicts = _found_out(layout, attempt)
+    async with connected(settings, patience) as client:
         for window in due:
             _warn(extraction, space.shortage(layout))
             directory = attempt.window_directory(window)
             settled = parts.settled(directory)
-            if settled.num_rows:
-                verdicts = _taught_by(settled)
+            verdicts.learn(_settled(settled))
             planned = attempt.planned(window, settings.sources)
             requests = planned.requests(len(settings.sources))
             progress.window(window, requests, settled.num_rows)
@@ -207,6 +136,7 @@ async def _extract_windows(
                     _criteria(settings),
                     settings.concurrency,
                     settings.max_attempts,
+                    patience,
                 )
                 collector = Collector(client, recorder, verdicts, task, now, progress.outcome)
                 account = await collector.collect(planned.contact_ids, settled, planned.exempt)
@@ -236,16 +166,18 @@ async def _to_its_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         raise
 
 
-def _taught_by(settled: pa.Table) -> Verdicts:
-    """What an earlier, killed try at this window has already found out."""
-    rows = Counter(zip(settled["source"].to_pylist(), settled["state"].to_pylist(), strict=True))
-    answered, archive = RequestState.ANSWERED.value, Source.ARCHIVE.value
-    return Verdicts(
-        answered_before=any(state == answered for _, state in rows),
-        mains_answered=rows[Source.MAIN.value, answered],
-        archive_answered=(archive, answered) in rows,
-        archive_unavailable=(archive, RequestState.UNAVAILABLE.value) in rows,
-    )
+def _found_out(layout: Layout, attempt: Attempt) -> Verdicts:
+    """What windows of this run that are finished have told: each may be a process of its own."""
+    verdicts = Verdicts()
+    for account in runs.accounts(layout, attempt.run_id):
+        verdicts.learn({(account.source, state): n for state, n in account.states.items()})
+    return verdicts
+
+
+def _settled(rows: pa.Table) -> Counter[tuple[Source, RequestState]]:
+    """What an earlier, killed try at a window has put down."""
+    pairs = zip(rows["source"].to_pylist(), rows["state"].to_pylist(), strict=True)
+    return Counter((Source(source), RequestState(state)) for source, state in pairs)
 
 
 def _criteria(settings: Settings) -> wire.Filter:

@@ -9,6 +9,7 @@ more than 5 and 20 contacts' of them, and the requests in flight.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from history_pipeline.errors import ServerUnusable
@@ -21,23 +22,29 @@ CONTACTS_TO_CONDEMN_A_LIST = 20
 class Verdicts:
     """Judges the outcomes of one run as they come. Outcomes given back are final."""
 
-    def __init__(
-        self,
-        *,
-        answered_before: bool = False,
-        mains_answered: int = 0,
-        archive_answered: bool = False,
-        archive_unavailable: bool = False,
-    ) -> None:
-        self._anybody_answered = answered_before
-        self._anybody_known = answered_before
-        self._mains_before = mains_answered
+    def __init__(self) -> None:
+        self._anybody_answered = False
+        self._anybody_known = False
+        self._mains_before = 0
         self._mains: set[str] = set()
         self._unproven: set[str] = set()
-        self._archive_answered = archive_answered
-        self.archive_unavailable = archive_unavailable
+        self._archive_answered = False
+        self.archive_unavailable = False
         self._waiting_archive: list[Outcome] = []
         self._waiting_contact: list[Outcome] = []
+
+    def learn(self, counts: Mapping[tuple[Source, RequestState], int]) -> None:
+        """What the same run has found out before, of one window: in one that is finished, or in
+        tries at this one that were killed."""
+        mains = counts.get((Source.MAIN, RequestState.ANSWERED), 0)
+        archives = counts.get((Source.ARCHIVE, RequestState.ANSWERED), 0)
+        if mains or archives:
+            self._anybody_answered = self._anybody_known = True
+        self._mains_before = max(self._mains_before, mains)
+        if archives:
+            self._archive_answered = True
+        if counts.get((Source.ARCHIVE, RequestState.UNAVAILABLE), 0):
+            self.archive_unavailable = True
 
     def answered(self, outcome: Outcome) -> list[Outcome]:
         """An answer came: contacts that wait are gone, and its source is there."""
@@ -90,12 +97,13 @@ class Verdicts:
             raise _not_customers(unknown)
         return self._leave_unproven()
 
-    def at_end(self, contacts: int) -> list[Outcome]:
-        """The window is asked through, for so many contacts; nothing waits any longer."""
+    def at_end(self, contacts: int, mains_spared: int = 0) -> list[Outcome]:
+        """The window is asked through, for so many contacts; nothing waits any longer. Mains that
+        were spared had been answered by an earlier run."""
         if self._waiting_contact and self._unknown_contacts() >= contacts:
             raise _not_customers(contacts)
         final = self._leave_unproven()
-        mains = max(self._mains_before, len(self._mains))
+        mains = max(self._mains_before, len(self._mains)) + mains_spared
         enough = min(mains or contacts, CONTACTS_TO_CONDEMN_A_SOURCE)
         if self._waiting_archive and len(self._waiting_archive) >= enough:
             return final + self._condemn_archive()

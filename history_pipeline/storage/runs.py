@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from history_pipeline.model import RequestState, Source
 from history_pipeline.storage import database, files, parts
@@ -27,18 +28,33 @@ def accounts(layout: Layout, run_id: str) -> list[SourceAccount]:
     ]
 
 
-def failures(layout: Layout, run_id: str) -> list[tuple[str, int]]:
-    """Reasons for which requests of the run failed, with how many, most first."""
+NAMED = 3
+
+
+class Failure(NamedTuple):
+    """Why requests of a run failed, how many did, of how many contacts, and the first of these."""
+
+    reason: str
+    requests: int
+    contacts: int
+    named: list[str]
+
+
+def failures(layout: Layout, run_id: str) -> list[Failure]:
+    """Reasons for which requests of the run failed, most frequent first."""
     ledgers = [directory / parts.LEDGER_FILE for directory in _windows(layout, run_id)]
     if not ledgers:
         return []
     with database.in_memory(layout.scratch) as connection:
         rows = connection.execute(
-            f"select source || ': ' || coalesce(error, 'unknown'), count(*) "
-            f"from read_parquet({paths(ledgers)}) where state = 'failed' "
-            "group by 1 order by 2 desc, 1"
+            f"""
+            select source || ': ' || coalesce(error, 'unknown'), count(*),
+                count(distinct contact_id), list_sort(min(distinct contact_id, {NAMED}))
+            from read_parquet({paths(ledgers)}) where state = 'failed'
+            group by 1 order by 2 desc, 1
+            """
         ).fetchall()
-    return [(str(reason), int(count)) for reason, count in rows]
+    return [Failure(*row) for row in rows]
 
 
 def _windows(layout: Layout, run_id: str) -> Iterator[Path]:

@@ -136,7 +136,7 @@ create table if not exists raw_gws.coverage (
 
 -- one row per run and window: what a run may claim. `contact_source` is gws, file or activity;
 -- `is_whole` is false where a media type or a search narrowed the run; `is_discovery_complete`
--- is false where an activity listing stayed cut.
+-- is false where an activity listing stayed cut, or a run that asked the rest made none.
 create table if not exists raw_gws.run_scopes (
     run_id varchar not null,
     window_start date not null,

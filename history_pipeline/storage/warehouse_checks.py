@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import duckdb
+
 from history_pipeline.storage import database
 from history_pipeline.storage.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`first_missing` is the first day since the first one asked that is not complete."""
+    """`first_missing` is the first day since the first one asked that is not complete: somebody
+    who is listed was not asked, or not answered, or by a narrowed run only."""
 
     duplicate_ids: int
     rejects: dict[str, int]
@@ -25,7 +28,7 @@ class Facts:
             return "nothing is missing"
         return (
             f"history-pipeline backfill --from {self.first_missing.isoformat()} "
-            f"--to {self.yesterday.isoformat()}"
+            f"--to {self.yesterday.isoformat()} --only-failed"
         )
 
 
@@ -42,11 +45,11 @@ def inspect(layout: Layout, zone: ZoneInfo, now: datetime) -> Facts:
                 "group by reason order by reason"
             ).fetchall()
         )
-        missing = connection.execute(_FIRST_INCOMPLETE, {"yesterday": yesterday}).fetchone()
+        missing = first_incomplete(connection, yesterday)
     return Facts(
         int(duplicates[0]) if duplicates else 0,
         rejects,
-        missing[0] if missing else None,
+        missing,
         yesterday,
     )
 
@@ -58,37 +61,63 @@ def first_incomplete_day(layout: Layout, zone: ZoneInfo, now: datetime) -> date 
         return None
     yesterday = now.astimezone(zone).date() - timedelta(days=1)
     with database.reading(layout.published, layout.scratch) as connection:
-        row = connection.execute(_FIRST_INCOMPLETE, {"yesterday": yesterday}).fetchone()
-        return row[0] if row else None
+        return first_incomplete(connection, yesterday)
 
 
-# A day is incomplete for a source when nobody was answered for it, or somebody's request failed.
+def first_incomplete(connection: duckdb.DuckDBPyConnection, yesterday: date) -> date | None:
+    """The first day since the first one asked that is not complete in one of its sources."""
+    row = connection.execute(_FIRST_INCOMPLETE, {"yesterday": yesterday}).fetchone()
+    return row[0] if row else None
+
+
+# What marts.data_completeness calls complete, told before that is built: nothing failed, nothing
+# stands narrowed, and everybody listed is settled, or a whole discovery vouches for the others.
 _FIRST_INCOMPLETE = """
-    with edges as (
-        select source, span_start as day,
-            (is_whole and state <> 'failed')::int as good, (state = 'failed')::int as bad
-        from raw_gws.coverage
+    with listed as (
+        select contact_id from raw_gws.contacts
+        where last_seen_at = (select max(last_seen_at) from raw_gws.contacts)
+    ),
+    spans as (
+        select source, span_start, span_end,
+            (state = 'failed' or not is_whole)::int as bad,
+            (state <> 'failed' and listed.contact_id is not null)::int as settled
+        from raw_gws.coverage left join listed using (contact_id)
+    ),
+    edges as (
+        select source, span_start as day, 1 as planned, bad, settled from spans
         union all
-        select source, span_end, -(is_whole and state <> 'failed')::int, -(state = 'failed')::int
-        from raw_gws.coverage
+        select source, span_end, -1, -bad, -settled from spans
     ),
     steps as (
-        select source, day, sum(good) as good, sum(bad) as bad from edges group by all
+        select source, day, sum(planned) as planned, sum(bad) as bad, sum(settled) as settled
+        from edges group by all
     ),
     levels as (
         select source, day,
-            sum(good) over reached as good,
-            sum(bad) over reached as bad
+            sum(planned) over reached as planned,
+            sum(bad) over reached as bad,
+            sum(settled) over reached as settled
         from steps
         window reached as (partition by source order by day)
+    ),
+    discovered as (
+        select distinct source,
+            unnest(generate_series(window_start, window_end - 1, interval 1 day))::date as day
+        from raw_gws.run_scopes join raw_gws.runs using (run_id, window_start, window_end)
+        where contact_source = 'activity' and run_scopes.is_whole and is_discovery_complete
     ),
     spine as (
         select source, unnest(generate_series(min(day), $yesterday::date, interval 1 day))::date
             as day
-        from levels group by source
+        from (select source, day from levels union all from discovered) group by source
     )
     select min(spine.day)
-    from spine asof left join levels
-        on spine.source = levels.source and spine.day >= levels.day
-    where coalesce(levels.good, 0) = 0 or coalesce(levels.bad, 0) > 0
+    from spine
+    asof left join levels on spine.source = levels.source and spine.day >= levels.day
+    left join discovered on spine.source = discovered.source and spine.day = discovered.day
+    where coalesce(levels.bad, 0) > 0
+        or discovered.day is null and (
+            coalesce(levels.planned, 0) = 0
+            or levels.settled < (select count(*) from listed)
+        )
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterEventType, DagsterRun, RunsFilter
+from dagster import AssetCheckEvaluation, DagsterEventType, DagsterRun, RunsFilter
 
 from history_pipeline.storage.layout import Layout
 
@@ -69,9 +69,24 @@ class Site:
 
     def checks(self) -> dict[str, bool]:
         """By name, whether the latest evaluation passed."""
+        return {evaluation.check_name: evaluation.passed for evaluation in self._evaluations()}
+
+    def evaluations(self, check: str) -> list[dict[str, Any]]:
+        """What a check has found, the newest last."""
+        return [
+            {
+                "passed": evaluation.passed,
+                "severity": evaluation.severity.value,
+                "description": evaluation.description,
+                "metadata": {name: value.value for name, value in evaluation.metadata.items()},
+            }
+            for evaluation in self._evaluations()
+            if evaluation.check_name == check
+        ]
+
+    def _evaluations(self) -> list[AssetCheckEvaluation]:
         events = self._events(DagsterEventType.ASSET_CHECK_EVALUATION)
-        evaluations = [event.asset_check_evaluation_data for event in events]
-        return {evaluation.check_name: evaluation.passed for evaluation in evaluations}
+        return [event.asset_check_evaluation_data for event in events]
 
     def _events(self, kind: DagsterEventType) -> list[dg.DagsterEvent]:
         with self.instance() as instance:

@@ -6,9 +6,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import duckdb
 import pytest
+
+from history_pipeline.storage import warehouse_checks
 
 DAY_ZERO = date(2024, 2, 20)  # a leap day lies in between
 SOURCES = ("main", "archive")
@@ -110,8 +113,6 @@ def counted_one_by_one(world: World) -> Iterator[tuple[object, ...]]:
     for number in range(-5, 60):
         for source in sorted(SOURCES):
             here = [s for s in world.spans if s.source == source and s.start <= number < s.end]
-            if not here:
-                continue
             states = [s.state for s in here]
             discovered = any(
                 s.contact_source == "activity"
@@ -121,6 +122,8 @@ def counted_one_by_one(world: World) -> Iterator[tuple[object, ...]]:
                 and source in s.sources
                 for s in world.scopes
             )
+            if not here and not discovered:
+                continue
             settled = {s.contact_id for s in here if s.state in SETTLED}
             yield (
                 day(number),
@@ -177,15 +180,29 @@ def test_the_sweep_counts_as_counting_one_by_one_does(
     models: duckdb.DuckDBPyConnection, completeness_sql: str
 ) -> None:
     verdicts = []
+    yesterday = day(33)
     for seed in range(60):
         world = random_world(seed)
         models.execute("begin")
         fill(models, world)
         found = models.sql(completeness_sql).fetchall()
+        first = warehouse_checks.first_incomplete(models, yesterday)
         models.execute("rollback")
         assert found == list(counted_one_by_one(world)), f"seed {seed}"
+        assert first == first_incomplete(found, yesterday), f"seed {seed}"
         verdicts += [row[-1] for row in found]
     assert 0.1 < sum(verdicts) / len(verdicts) < 0.9, "the worlds should show both verdicts"
+
+
+def first_incomplete(rows: list[tuple[Any, ...]], yesterday: date) -> date | None:
+    """The same from the mart, as the schedule and the freshness check must tell it."""
+    missing = set()
+    for source in SOURCES:
+        complete = {row[0]: row[-1] for row in rows if row[1] == source}
+        first = min(complete, default=yesterday + timedelta(days=1))
+        days = (first + timedelta(days=n) for n in range((yesterday - first).days + 1))
+        missing |= {each for each in days if not complete.get(each)}
+    return min(missing, default=None)
 
 
 TWO_LISTED = {"c1": True, "c2": True}
@@ -247,6 +264,11 @@ BOTH_ANSWERED = [Span("c1", "main", 0, 1), Span("c2", "main", 0, 1)]
             id="a complete discovery vouches for the contacts that it did not find",
         ),
         pytest.param(
+            World(TWO_LISTED, [], [Scope(0, 1)]),
+            True,
+            id="a complete discovery that found nobody leaves nothing to ask",
+        ),
+        pytest.param(
             World(TWO_LISTED, BOTH_ANSWERED[:1], [Scope(1, 2), Scope(-1, 0)]),
             False,
             id="a discovery of other days does not",
@@ -278,7 +300,8 @@ def test_a_day_is_complete_when_everyone_listed_is_settled(
 ) -> None:
     fill(models, world)
     found = models.sql(
-        f"select is_complete from ({completeness_sql}) where source = 'main'"
+        f"select is_complete from ({completeness_sql}) where source = 'main' and day = ?",
+        params=[day(0)],
     ).fetchall()
     assert found == [(verdict,)]
 

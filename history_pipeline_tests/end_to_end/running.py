@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from history_pipeline.contacts import reading
+from history_pipeline.gws.insisting import PATIENCE
 from history_pipeline.history.extraction import Extraction, extract
 from history_pipeline.model import Window
 from history_pipeline.settings import Settings
@@ -98,12 +99,19 @@ def open_layout(settings: Settings) -> Layout:
     return identity.open_data_dir(settings.data_dir, server=settings.url, zone=settings.timezone)
 
 
-def run_days(settings: Settings, days: Window, now: datetime | None = None) -> Extraction:
-    """Contacts, history and warehouse for these days; no Dagster, no dbt."""
+def run_days(
+    settings: Settings,
+    days: Window,
+    now: datetime | None = None,
+    patience: float = PATIENCE,
+    run_id: str | None = None,
+) -> Extraction:
+    """Contacts, history and warehouse for these days; no Dagster, no dbt. With `run_id` they are
+    a part of that attempt, which stays open."""
     layout = open_layout(settings)
     moment = now or datetime.now(UTC)
     reading.read(settings, layout, moment)
-    extraction = asyncio.run(extract(settings, layout, days))
+    extraction = asyncio.run(extract(settings, layout, days, run_id=run_id, patience=patience))
     warehouse.load(layout, moment)
     return extraction
 

@@ -3,23 +3,34 @@ and the same command goes on from there and ends as an undisturbed one does."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 from dagster import DagsterRunStatus
 
+from history_pipeline.contacts import reading
+from history_pipeline.history.opening import open_rest
+from history_pipeline.model import Window
 from history_pipeline.storage import parts
 from history_pipeline_tests.dagster_ui.site import Site
 from history_pipeline_tests.end_to_end import command
 from history_pipeline_tests.end_to_end.command import CTRL_C, Running
-from history_pipeline_tests.end_to_end.running import Span, environment, simulator
+from history_pipeline_tests.end_to_end.running import (
+    Span,
+    environment,
+    rows,
+    run_days,
+    settings_of,
+    simulator,
+)
 
 CONTACTS = 90
 PLANNED = CONTACTS * 2
@@ -123,6 +134,47 @@ def test_told_to_stop_at_any_moment_it_is_gone_and_goes_on_and_ends_as_if_undist
 
 
 @pytest.mark.slow
+def test_only_failed_killed_goes_on_with_its_own_rest_and_asks_nobody_who_came_in_between(
+    undisturbed: Content, url: str, tmp_path: Path, seed_dbt: Callable[[Path], None]
+) -> None:
+    ids = sorted(contact.contact_id for contact in SPAN.world().contacts())
+    site = made(tmp_path, url, seed_dbt, HISTORY_CONTACTS=f"file:{tmp_path / 'ids.csv'}")
+    few, more, late = 10, 85, len(ids)
+    list_contacts(site, ids[:few])
+    days = Window(SPAN.start, SPAN.end)
+    settings = settings_of(site.told)
+    run_days(settings, days)
+    list_contacts(site, ids[:more])
+    before, planned = asked(site), 2 * (more - few + 1)
+    with backfill(site, "--only-failed") as running:
+        running.until(lambda: asked(site) >= before + planned - 50)
+        running.kill_all()
+        assert running.status() == -signal.SIGKILL
+    killed, kept = asked(site) - before, settled(site)
+    assert killed - kept <= TWO_SECONDS_WORK + IN_FLIGHT
+    assert kept > 0
+    list_contacts(site, ids)
+    with backfill(site, "--only-failed") as running:
+        assert running.status() == 0, running.screen()
+        assert "going on with run" in running.screen()
+        assert f"{planned} requests planned = {planned} answered" in running.screen()
+    assert asked(site) - before == killed + planned - kept, "nothing that was kept is asked again"
+    standing = "select count(distinct contact_id) from raw_gws.coverage"
+    assert rows(site.layout, standing, site.layout.published) == [(more,)]
+    incomplete = "select count(*) from marts.data_completeness where not is_complete"
+    assert rows(site.layout, incomplete, site.layout.published) == [(0,)], "the list was frozen"
+
+    reading.read(settings, site.layout, datetime.now(UTC))
+    rest = asyncio.run(open_rest(settings, site.layout, days))
+    assert rest is not None
+    assert rest.contacts == late - more + 1, "those who came in between, and a witness"
+    run_days(settings, days, run_id=rest.run_id)
+    whole = content(site.layout.warehouse)
+    assert whole["raw_gws.coverage"] == undisturbed["raw_gws.coverage"]
+    assert len(whole["raw_gws.interactions"]) == len(undisturbed["raw_gws.interactions"])
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_it_quietly_with_status_130(site: Site) -> None:
     before = asked(site)
     for moment in (lambda _: asked(site) >= before + ENOUGH, is_in_dbt):
@@ -136,7 +188,7 @@ def test_ctrl_c_ends_it_quietly_with_status_130(site: Site) -> None:
         assert running.screen().count("\x1b[?25h") == running.screen().count("\x1b[?25l")
 
 
-def made(root: Path, url: str, seed_dbt: Callable[[Path], None]) -> Site:
+def made(root: Path, url: str, seed_dbt: Callable[[Path], None], **more: str) -> Site:
     seed_dbt(root / "data")
     told = environment(
         url,
@@ -149,11 +201,15 @@ def made(root: Path, url: str, seed_dbt: Callable[[Path], None]) -> Site:
         "GWS_REQUESTS_PER_SECOND": str(A_SECOND),
         "GWS_NOTIFICATION_TIMEOUT": "30",
     }
-    return Site(root, told | pace)
+    return Site(root, told | pace | more)
 
 
-def backfill(site: Site) -> AbstractContextManager[Running]:
-    return command.started(BACKFILL, site.environment(), site.root)
+def backfill(site: Site, *more: str) -> AbstractContextManager[Running]:
+    return command.started((*BACKFILL, *more), site.environment(), site.root)
+
+
+def list_contacts(site: Site, ids: list[str]) -> None:
+    (site.root / "ids.csv").write_text("\n".join(["contact_id", *ids, ""]))
 
 
 # -- what can be seen from outside ---------------------------------------------------------------

@@ -34,9 +34,10 @@ from history_pipeline.errors import (
     Throttled,
     Unreachable,
 )
+from history_pipeline.gws.insisting import PATIENCE
 from history_pipeline.gws.wire import Filter
 from history_pipeline.history.account import Account
-from history_pipeline.history.collect import PATIENCE, Collector, Task
+from history_pipeline.history.collect import Collector, Task
 from history_pipeline.history.flatten import Flattener
 from history_pipeline.history.recording import FLUSH_ROWS, SLICE, Recorder
 from history_pipeline.history.verdicts import Verdicts
@@ -358,6 +359,17 @@ def test_a_missing_archive_is_told_from_five_contacts_and_asked_no_more(run: Run
     }
 
 
+def test_one_error_does_not_condemn_an_archive_that_failed_others_in_other_ways(run: Run) -> None:
+    """What is left of an earlier run: archives of contacts whose main was answered then."""
+    run.exempt = {(name, MAIN) for name in contacts(4)[1:]}
+    run.asker.usual = lambda contact_id, source: (
+        DeadlineExceeded("") if source is ARCHIVE else [record(contact_id)]
+    )
+    run.asker.turns["c0003", ARCHIVE] = [AnswerFailed("")] * 3
+    account = run.collect(contacts(4))
+    assert account.states == {ANSWERED: 1, FAILED: 4}
+
+
 def test_an_archive_that_fails_for_some_is_there(run: Run) -> None:
     for contact_id in contacts(200)[::2]:
         run.asker.turns[contact_id, ARCHIVE] = [AnswerFailed("")] * 3
@@ -638,7 +650,8 @@ def test_a_resumed_run_still_does_not_ask_archive_where_main_had_no_answer(
         ContactUnknown("") if state is GONE else RequestRefused("status code 1")
     ]
     run.collect(contacts(3))
-    again = Run(tmp_path / "parts", verdicts=Verdicts(answered_before=True))
+    again = Run(tmp_path / "parts")
+    again.verdicts.learn({(MAIN, ANSWERED): 2})
     again.collect(contacts(3))
     assert sorted(again.asker.questions()) == [("c0000", ARCHIVE), ("c0002", ARCHIVE)]
     assert again.states()["c0001", ARCHIVE] is state

@@ -115,10 +115,41 @@ def test_only_contacts_whose_main_was_answered_count_for_all() -> None:
 
 
 def test_what_an_earlier_try_found_out_holds() -> None:
-    condemned = Verdicts(answered_before=True, archive_unavailable=True)
+    condemned = Verdicts()
+    condemned.learn({(MAIN, RequestState.ANSWERED): 9, (ARCHIVE, RequestState.UNAVAILABLE): 9})
     assert states(condemned.errored(errored(1))) == [RequestState.UNAVAILABLE]
-    acquitted = Verdicts(answered_before=True, archive_answered=True)
+    acquitted = Verdicts()
+    acquitted.learn({(MAIN, RequestState.ANSWERED): 9, (ARCHIVE, RequestState.ANSWERED): 1})
     assert states(acquitted.errored(errored(1))) == [RequestState.FAILED]
+
+
+def test_one_answer_of_the_archive_in_another_window_of_the_run_acquits_it() -> None:
+    verdicts = Verdicts()
+    verdicts.learn({(MAIN, RequestState.ANSWERED): 9, (ARCHIVE, RequestState.ANSWERED): 1})
+    verdicts.learn({(MAIN, RequestState.ANSWERED): 9, (ARCHIVE, RequestState.FAILED): 9})
+    for contact in range(9):
+        assert states(verdicts.errored(errored(contact))) == [RequestState.FAILED]
+
+
+def test_failures_of_another_window_teach_nothing() -> None:
+    verdicts = Verdicts()
+    verdicts.learn({(MAIN, RequestState.FAILED): 9, (ARCHIVE, RequestState.FAILED): 9})
+    assert verdicts.unknown(unknown(1)) == []
+    for contact in range(4):
+        assert verdicts.errored(errored(contact)) == []
+
+
+@pytest.mark.parametrize(
+    ("errors", "state"), [(1, RequestState.FAILED), (4, RequestState.UNAVAILABLE)]
+)
+def test_a_main_that_an_earlier_run_has_answered_counts_among_all(
+    errors: int, state: RequestState
+) -> None:
+    """The rest of a run: three archives, and a witness of whom both sources are asked."""
+    verdicts = mains(1)
+    final = [each for contact in range(errors) for each in verdicts.errored(errored(contact))]
+    final += verdicts.at_end(4, mains_spared=3)
+    assert states(final) == [state] * errors
 
 
 # -- gone -----------------------------------------------------------------------------------------

@@ -73,8 +73,28 @@ def test_a_contact_that_entered_the_list_later_is_asked(lake: Lake) -> None:
 
 
 def test_a_contact_that_left_the_list_is_not_asked(lake: Lake) -> None:
-    lake.run(contacts=["c1", "c2"], states={("c2", MAIN): "failed"})
+    lake.run(contacts=["c1", "c2"], states={("c2", ARCHIVE): "unavailable"})
     assert left(lake, "c1") == set()
+
+
+def test_a_contact_that_left_the_list_is_asked_where_its_failure_stands(lake: Lake) -> None:
+    """Or else its days would stay incomplete for ever, and nothing would be left to ask."""
+    lake.run(contacts=["c1", "c2"], states={("c2", MAIN): "failed", ("c2", ARCHIVE): "failed"})
+    assert left(lake, "c1") == both("c1", "c2")
+
+
+def test_a_contact_that_left_the_list_is_asked_where_only_a_narrowed_run_did(lake: Lake) -> None:
+    lake.run(contacts=["c1"])
+    lake.run(contacts=["c2"], run=1, is_whole=False)
+    assert left(lake, "c1") == both("c1", "c2")
+
+
+def test_the_witness_is_found_when_the_ledger_has_forgotten_its_answers(lake: Lake) -> None:
+    lake.run(contacts=["c1", "c2"], states={("c2", MAIN): "failed", ("c2", ARCHIVE): "failed"})
+    lake.run(contacts=[], run=0, window=JUNE)
+    lake.load(run=60)
+    assert {row["contact_id"] for row in lake.table("requests")} == {"c2"}
+    assert left(lake, "c1", "c2") == both("c1", "c2")
 
 
 def test_days_that_a_narrowed_run_asked_are_left(lake: Lake) -> None:

@@ -36,6 +36,15 @@ discovered_days as (
         and run_scopes.is_discovery_complete
 ),
 
+-- where discovery found nobody, nobody was asked, and the day is known to be empty all the same
+days as (
+    select day, source
+    from coverage_by_day
+    union
+    select day, source
+    from discovered_days
+),
+
 -- a record without a readable start belongs to no day: it counts on its window's first
 standing_rejects as (
     select
@@ -48,28 +57,32 @@ standing_rejects as (
 )
 
 select
-    coverage_by_day.day,
-    coverage_by_day.source,
-    coverage_by_day.planned as requests_planned,
-    coverage_by_day.answered as requests_answered,
-    coverage_by_day.unavailable as requests_unavailable,
-    coverage_by_day.gone as requests_gone,
-    coverage_by_day.failed as requests_failed,
+    days.day,
+    days.source,
+    coalesce(coverage_by_day.planned, 0) as requests_planned,
+    coalesce(coverage_by_day.answered, 0) as requests_answered,
+    coalesce(coverage_by_day.unavailable, 0) as requests_unavailable,
+    coalesce(coverage_by_day.gone, 0) as requests_gone,
+    coalesce(coverage_by_day.failed, 0) as requests_failed,
     coalesce(standing_rejects.rejects, 0) as rejects,
-    coverage_by_day.failed = 0
-    and coverage_by_day.narrowed = 0
+    coalesce(coverage_by_day.failed, 0) = 0
+    and coalesce(coverage_by_day.narrowed, 0) = 0
     and (
-        coverage_by_day.settled_of_listed = listed.contacts
-        or discovered_days.day is not null
+        discovered_days.day is not null
+        or coverage_by_day.settled_of_listed = listed.contacts
     ) as is_complete
-from coverage_by_day
+from days
 cross join listed
+left join coverage_by_day
+    on
+        days.day = coverage_by_day.day
+        and days.source = coverage_by_day.source
 left join discovered_days
     on
-        coverage_by_day.day = discovered_days.day
-        and coverage_by_day.source = discovered_days.source
+        days.day = discovered_days.day
+        and days.source = discovered_days.source
 left join standing_rejects
     on
-        coverage_by_day.day = standing_rejects.day
-        and coverage_by_day.source = standing_rejects.source
-order by coverage_by_day.day, coverage_by_day.source
+        days.day = standing_rejects.day
+        and days.source = standing_rejects.source
+order by days.day, days.source

@@ -1,0 +1,32 @@
+"""A client as the settings want it, with its channel open."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from history_pipeline.gws.client import GwsClient
+from history_pipeline.gws.insisting import PATIENCE
+from history_pipeline.gws.pacing import Pace
+from history_pipeline.gws.transport import AiohttpTransport
+from history_pipeline.settings import Settings
+
+
+@asynccontextmanager
+async def connected(settings: Settings, patience: float = PATIENCE) -> AsyncIterator[GwsClient]:
+    """A client for as long as the block runs. `patience` is how many seconds the server may be
+    unusable."""
+    async with (
+        AiohttpTransport(settings) as transport,
+        GwsClient(
+            transport,
+            notifications_path=settings.notifications_path,
+            channel=settings.channel,
+            deadline=settings.notification_timeout,
+            canary_interval=settings.canary_interval,
+            in_flight=settings.concurrency,
+            pace=Pace(settings.requests_per_second),
+            patience=patience,
+        ) as client,
+    ):
+        yield client

@@ -1,0 +1,115 @@
+"""Which attempt a run is: one that did not finish, a new one, or one at what is left over.
+
+Knows where contacts come from. Does not know how a window is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from history_pipeline.contacts import activity
+from history_pipeline.contacts.activity import Discovered
+from history_pipeline.errors import ConfigurationError
+from history_pipeline.gws.connecting import connected
+from history_pipeline.gws.insisting import PATIENCE
+from history_pipeline.history.plan import windows
+from history_pipeline.model import Window
+from history_pipeline.settings import Settings
+from history_pipeline.storage import attempts, contact_list
+from history_pipeline.storage.attempts import Attempt
+from history_pipeline.storage.layout import Layout
+from history_pipeline.storage.remaining import is_discovered, remaining
+
+log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def open_attempt(
+    settings: Settings,
+    layout: Layout,
+    days: Window,
+    now: Callable[[], datetime] = utc_now,
+    patience: float = PATIENCE,
+) -> Attempt:
+    """The attempt at these days: an unfinished, equal and young one, or a new one."""
+    attempts.sweep(layout, now())
+    print_ = attempts.fingerprint(settings)
+    found = attempts.resumable(layout, days, print_, now(), settings.zone)
+    if found is not None:
+        log.info("going on with run %s", found.run_id)
+        return found
+    if settings.contact_source == "activity":
+        discovered = await _discover(settings, layout, days, now, patience)
+        return attempts.start(
+            layout,
+            days,
+            print_,
+            pa.array(discovered.contact_ids, pa.string()),
+            now(),
+            is_discovery_complete=not discovered.cut,
+        )
+    if not layout.contacts.exists():
+        raise ConfigurationError("no contacts were listed yet; materialize `contacts` first")
+    return attempts.start(layout, days, print_, contact_list.current_ids(layout), now())
+
+
+async def _discover(
+    settings: Settings,
+    layout: Layout,
+    days: Window,
+    now: Callable[[], datetime],
+    patience: float,
+) -> Discovered:
+    """Asks who was active in these days, and keeps them as the newest list."""
+    async with connected(settings, patience) as client:
+        discovered = await activity.discover(
+            client, days, settings.sources, settings.overlap_days, settings.max_attempts, patience
+        )
+    contact_list.add_discovered(layout, discovered.contact_ids, now())
+    for cut in discovered.cut:
+        log.warning(
+            "activity of %s (%s, %s) is listed in part only", cut.day, cut.source, cut.media_type
+        )
+    return discovered
+
+
+async def open_rest(
+    settings: Settings,
+    layout: Layout,
+    days: Window,
+    now: Callable[[], datetime] = utc_now,
+    patience: float = PATIENCE,
+) -> Attempt | None:
+    """An attempt at what is left to ask of these days, by what the warehouse knows; None where
+    nothing is."""
+    tiles = windows(days, settings.window_days)
+    is_found = settings.contact_source == "activity"
+    vouches = False
+    if not is_found:
+        known = contact_list.current_ids(layout)
+    elif is_discovered(layout, days, settings.sources):
+        known = None
+    else:
+        discovered = await _discover(settings, layout, days, now, patience)
+        known = pa.array(discovered.contact_ids, pa.string())
+        vouches = not discovered.cut
+    plan = remaining(layout, tiles, settings.sources, known, and_all_asked=is_found)
+    if not plan.num_rows and not vouches:
+        return None
+    return attempts.start(
+        layout,
+        days,
+        attempts.fingerprint(settings, only_rest=True),
+        plan["contact_id"].unique(),
+        now(),
+        # what an earlier run has discovered, that run vouches for
+        is_discovery_complete=vouches,
+        plan=plan,
+    )
