@@ -71,7 +71,8 @@ def first_incomplete(connection: duckdb.DuckDBPyConnection, yesterday: date) -> 
 
 
 # What marts.data_completeness calls complete, told before that is built: nothing failed, nothing
-# stands narrowed, and everybody listed is settled, or a whole discovery vouches for the others.
+# stands narrowed, and everybody listed is settled, or a whole discovery vouches for the others;
+# where only `activity` was asked, without one, nobody knows who was not found.
 _FIRST_INCOMPLETE = """
     with listed as (
         select contact_id from raw_gws.contacts
@@ -100,24 +101,34 @@ _FIRST_INCOMPLETE = """
         from steps
         window reached as (partition by source order by day)
     ),
-    discovered as (
-        select distinct source,
-            unnest(generate_series(window_start, window_end - 1, interval 1 day))::date as day
+    asked as (
+        select source,
+            unnest(generate_series(window_start, window_end - 1, interval 1 day))::date as day,
+            contact_source = 'activity' as is_activity,
+            contact_source = 'activity' and is_whole and is_discovery_complete as is_discovered
         from raw_gws.run_scopes join raw_gws.runs using (run_id, window_start, window_end)
-        where contact_source = 'activity' and run_scopes.is_whole and is_discovery_complete
+    ),
+    by_discovery as (
+        select source, day, bool_or(is_discovered) as is_discovered,
+            bool_and(is_activity) as is_activity
+        from asked group by all
     ),
     spine as (
         select source, unnest(generate_series(min(day), $yesterday::date, interval 1 day))::date
             as day
-        from (select source, day from levels union all from discovered) group by source
+        from (select source, day from levels union all
+            select source, day from by_discovery where is_discovered)
+        group by source
     )
     select min(spine.day)
     from spine
     asof left join levels on spine.source = levels.source and spine.day >= levels.day
-    left join discovered on spine.source = discovered.source and spine.day = discovered.day
+    left join by_discovery
+        on spine.source = by_discovery.source and spine.day = by_discovery.day
     where coalesce(levels.bad, 0) > 0
-        or discovered.day is null and (
+        or not coalesce(is_discovered, false) and (
             coalesce(levels.planned, 0) = 0
+            or coalesce(is_activity, false)
             or levels.settled < (select count(*) from listed)
         )
 """

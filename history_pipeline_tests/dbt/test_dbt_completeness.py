@@ -114,14 +114,10 @@ def counted_one_by_one(world: World) -> Iterator[tuple[object, ...]]:
         for source in sorted(SOURCES):
             here = [s for s in world.spans if s.source == source and s.start <= number < s.end]
             states = [s.state for s in here]
-            discovered = any(
-                s.contact_source == "activity"
-                and s.is_whole
-                and s.is_discovery_complete
-                and s.start <= number < s.end
-                and source in s.sources
-                for s in world.scopes
-            )
+            scopes = [s for s in world.scopes if s.start <= number < s.end and source in s.sources]
+            found = [s for s in scopes if s.contact_source == "activity"]
+            discovered = any(s.is_whole and s.is_discovery_complete for s in found)
+            nobody_knows = bool(found) and len(found) == len(scopes)
             if not here and not discovered:
                 continue
             settled = {s.contact_id for s in here if s.state in SETTLED}
@@ -136,7 +132,7 @@ def counted_one_by_one(world: World) -> Iterator[tuple[object, ...]]:
                 ),
                 "failed" not in states
                 and all(s.is_whole for s in here)
-                and (discovered or listed <= settled),
+                and (discovered or (not nobody_knows and listed <= settled)),
             )
 
 
@@ -277,6 +273,20 @@ BOTH_ANSWERED = [Span("c1", "main", 0, 1), Span("c2", "main", 0, 1)]
             World(TWO_LISTED, BOTH_ANSWERED[:1], [Scope(0, 1, is_discovery_complete=False)]),
             False,
             id="a discovery that was cut does not",
+        ),
+        pytest.param(
+            World(TWO_LISTED, BOTH_ANSWERED, [Scope(0, 1, is_discovery_complete=False)]),
+            False,
+            id="the list of another day's discovery does not make up for one that was cut",
+        ),
+        pytest.param(
+            World(
+                TWO_LISTED,
+                BOTH_ANSWERED,
+                [Scope(0, 1, is_discovery_complete=False), Scope(0, 1, "file")],
+            ),
+            True,
+            id="a list of all contacts makes up for a discovery that was cut",
         ),
         pytest.param(
             World(TWO_LISTED, BOTH_ANSWERED[:1], [Scope(0, 1, is_whole=False)]),

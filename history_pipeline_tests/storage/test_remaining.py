@@ -62,6 +62,11 @@ def test_an_archive_without_an_answer_is_asked_alone_and_a_witness_beside_it(
     assert left(lake, "c1", "c2", "c3") == {("c2", "archive")} | both("c1")
 
 
+def test_the_witness_is_one_of_whom_nothing_is_left(lake: Lake) -> None:
+    lake.run(contacts=["c1", "c2"], states={("c1", ARCHIVE): "failed"})
+    assert left(lake, "c1", "c2") == {("c1", "archive")} | both("c2")
+
+
 def test_archive_is_asked_again_after_main(lake: Lake) -> None:
     lake.run(contacts=["c1", "c2"], states={("c2", MAIN): "failed"})
     assert left(lake, "c1", "c2") == both("c1", "c2")

@@ -23,17 +23,40 @@ listed as (
     from currently_listed_contacts
 ),
 
--- on these days the contacts that discovery did not find are known to have nothing
-discovered_days as (
-    select distinct
+asked_days as (
+    select
         runs.source,
-        unnest(range(runs.window_start, runs.window_end, interval 1 day))::date as day
-    from run_scopes
-    inner join runs using (run_id, window_start, window_end)
-    where
+        unnest(range(runs.window_start, runs.window_end, interval 1 day))::date as day,
+        run_scopes.contact_source = 'activity' as is_activity,
         run_scopes.contact_source = 'activity'
         and run_scopes.is_whole
-        and run_scopes.is_discovery_complete
+        and run_scopes.is_discovery_complete as is_discovered
+    from run_scopes
+    inner join runs using (run_id, window_start, window_end)
+),
+
+-- where a whole discovery was made, the contacts that it did not find are known to have nothing;
+-- where there was no other run than one without, nobody knows who was not found
+days_by_discovery as (
+    select
+        source,
+        day,
+        bool_or(is_discovered) as is_discovered,
+        bool_and(is_activity) and not bool_or(is_discovered) as is_unlisted
+    from asked_days
+    group by source, day
+),
+
+discovered_days as (
+    select source, day
+    from days_by_discovery
+    where is_discovered
+),
+
+unlisted_days as (
+    select source, day
+    from days_by_discovery
+    where is_unlisted
 ),
 
 -- where discovery found nobody, nobody was asked, and the day is known to be empty all the same
@@ -69,7 +92,10 @@ select
     and coalesce(coverage_by_day.narrowed, 0) = 0
     and (
         discovered_days.day is not null
-        or coverage_by_day.settled_of_listed = listed.contacts
+        or (
+            unlisted_days.day is null
+            and coverage_by_day.settled_of_listed = listed.contacts
+        )
     ) as is_complete
 from days
 cross join listed
@@ -81,6 +107,10 @@ left join discovered_days
     on
         days.day = discovered_days.day
         and days.source = discovered_days.source
+left join unlisted_days
+    on
+        days.day = unlisted_days.day
+        and days.source = unlisted_days.source
 left join standing_rejects
     on
         days.day = standing_rejects.day
