@@ -87,7 +87,7 @@ def test_a_server_that_cannot_be_used_ends_the_command_with_status_3_in_time(
     assert done.returncode == 3, done.stderr
     assert bad.words in done.stderr
     assert "Traceback" not in done.stderr
-    assert took < 60, "the bound in time is the one it was given"
+    assert took < 150, "the bound in time is the one it was given, and not five minutes"
     kept = list((tmp_path / "data").rglob("parts/*/part-*/ledger.parquet"))
     assert bool(kept) is bad.keeps_answers, "what was answered is kept, and nothing else"
     assert not (tmp_path / "data" / "history.duckdb").exists()
@@ -112,7 +112,7 @@ def test_interruptions_without_end_end_the_run_within_the_bound(
         before = time.monotonic()
         with pytest.raises(ServerSilent, match=f"interrupted for {PATIENCE:g} s: {words}"):
             run_days(settings, DAYS, patience=PATIENCE)
-    assert PATIENCE <= time.monotonic() - before < 4 * PATIENCE + 10
+    assert PATIENCE <= time.monotonic() - before < 20 * PATIENCE
 
 
 # -- a run that ends ------------------------------------------------------------------------------
