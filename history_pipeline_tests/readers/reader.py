@@ -1,4 +1,5 @@
-"""One analyst's process: reads the published file again and again, until its input ends.
+"""One analyst's process: reads the published file again and again, until its input ends,
+`pause` seconds apart.
 
 It opens the file anew each time, or holds it open (`hold`): then it must stay what it was. Every
 load of the scene gives all interactions and their attributes one and the same number, so a read
@@ -31,11 +32,11 @@ def opened(path: str) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def main(path: str, interactions: int, hold: bool) -> None:
+def main(path: str, interactions: int, pause: float, hold: bool) -> None:
     reads, torn, errors, seen = 0, 0, [], []
     with opened(path) if hold else contextlib.nullcontext() as held:
         print("ready", flush=True)
-        while not select.select([sys.stdin], [], [], 0)[0] and len(errors) < 5:
+        while not select.select([sys.stdin], [], [], pause)[0] and len(errors) < 5:
             try:
                 with contextlib.nullcontext(held) if held else opened(path) as connection:
                     states, values, count, is_whole = connection.execute(_QUERY).fetchone()
@@ -49,4 +50,4 @@ def main(path: str, interactions: int, hold: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "hold")
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4] == "hold")

@@ -15,6 +15,9 @@ from history_pipeline.storage.layout import Layout
 from history_pipeline_tests.storage.lake import MAY, Lake, observation
 
 INTERACTIONS = 500
+PAUSE = 0.06
+"""Seconds between two reads of one, for each of them: a read takes some 50 ms of a core, and the
+loads must get their share."""
 READER = [sys.executable, "-W", "ignore", "-m", "history_pipeline_tests.readers.reader"]
 
 
@@ -58,7 +61,8 @@ def read_while_publishing(layout: Layout, *, readers: int, loads: int) -> Reads:
     publish(lake, 0)
     with contextlib.ExitStack() as stack:
         processes = [
-            stack.enter_context(_reader(layout, hold=number % 5 == 0)) for number in range(readers)
+            stack.enter_context(_reader(layout, pause=readers * PAUSE, hold=number % 5 == 0))
+            for number in range(readers)
         ]
         for process in processes:
             assert process.stdout is not None
@@ -80,9 +84,9 @@ def read_while_publishing(layout: Layout, *, readers: int, loads: int) -> Reads:
 
 
 @contextlib.contextmanager
-def _reader(layout: Layout, *, hold: bool) -> Iterator[subprocess.Popen[str]]:
+def _reader(layout: Layout, *, pause: float, hold: bool) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [*READER, str(layout.published), str(INTERACTIONS), "hold" if hold else "anew"],
+        [*READER, str(layout.published), str(INTERACTIONS), str(pause), "hold" if hold else "anew"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
