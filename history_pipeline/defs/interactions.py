@@ -48,8 +48,10 @@ def interactions(
                 window,
                 run_id=pipeline.attempt,
                 progress=pipeline.progress,
+                wait=turns.wait(pipeline.patience),
             )
         )
+    pipeline.be_patient()
     asked = shown.requests(extraction, window)
     for day in window:
         context.add_asset_metadata(

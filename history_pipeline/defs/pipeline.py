@@ -23,7 +23,7 @@ class Pipeline:
     `progress` is told how far a collection is. `attempt` is the run that `backfill` has opened
     and whose windows it asks for one by one; a run from the UI, a re-execution of one of
     `backfill`'s included, is an attempt of its own. `patience` is how many minutes a step waits
-    while another run asks the server.
+    while another run asks the server, or writes to the warehouse.
     """
 
     def __init__(
@@ -35,6 +35,10 @@ class Pipeline:
         self.progress = progress or NoProgress()
         self.attempt = attempt
         self.patience = patience
+
+    def be_patient(self) -> None:
+        """Something is under way by now: from here on each step waits for its turn."""
+        self.patience = PATIENCE
 
     @cached_property
     def settings(self) -> Settings:

@@ -32,7 +32,15 @@ from history_pipeline.history.verdicts import Verdicts
 from history_pipeline.history.zones import odd_zone
 from history_pipeline.model import Outcome, RequestState, Source, Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import attempts, contact_list, forgotten, locks, parts, space
+from history_pipeline.storage import (
+    attempts,
+    contact_list,
+    forgotten,
+    locks,
+    parts,
+    space,
+    warehouse,
+)
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.compaction import SourceAccount, compact
 from history_pipeline.storage.layout import Layout
@@ -42,8 +50,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-LOCK_DEADLINE = 10.0
 
 
 class Progress(Protocol):
@@ -76,7 +82,8 @@ def utc_now() -> datetime:
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[GwsClient]:
-    """A client with its channel open, for as long as the block runs."""
+    """A client with its channel open, for as long as the block runs. Call it with the extraction's
+    lock held: what the server is asked, and how often, is bounded for all runs together."""
     async with (
         AiohttpTransport(settings) as transport,
         GwsClient(
@@ -86,7 +93,8 @@ async def connected(settings: Settings) -> AsyncIterator[GwsClient]:
             deadline=settings.notification_timeout,
             canary_interval=settings.canary_interval,
             in_flight=settings.concurrency,
-            pace=Pace(settings.requests_per_second),
+            # whoever held the lock before may have asked a moment ago
+            pace=Pace(settings.requests_per_second, is_fresh=False),
         ) as client,
     ):
         yield client
@@ -95,7 +103,8 @@ async def connected(settings: Settings) -> AsyncIterator[GwsClient]:
 async def open_attempt(
     settings: Settings, layout: Layout, days: Window, now: Callable[[], datetime] = utc_now
 ) -> Attempt:
-    """The attempt at these days: an unfinished, equal and young one, or a new one."""
+    """The attempt at these days: an unfinished, equal and young one, or a new one. Call it with
+    the extraction's lock held."""
     attempts.sweep(layout, now())
     print_ = attempts.fingerprint(settings)
     found = attempts.resumable(layout, days, print_, now(), settings.zone)
@@ -134,7 +143,8 @@ def open_rest(
     """An attempt at what is left to ask of these days, by what the warehouse knows; None where
     nothing is."""
     known = None if settings.contact_source == "activity" else contact_list.current_ids(layout)
-    plan = remaining(layout, windows(days, settings.window_days), settings.sources, known)
+    with warehouse.writing(layout, "looking for what is left to ask"):
+        plan = remaining(layout, windows(days, settings.window_days), settings.sources, known)
     if not plan.num_rows:
         return None
     print_ = attempts.fingerprint(settings, only_rest=True)
@@ -149,13 +159,15 @@ async def extract(
     run_id: str | None = None,
     progress: Progress | None = None,
     now: Callable[[], datetime] = utc_now,
+    wait: float = locks.DEADLINE,
 ) -> Extraction:
     """Asks for these days and puts them into the lake.
 
     With `run_id`, they are a part of that attempt, which its opener will finish; without, they
-    are an attempt of their own. Raises LockTimeout while another run asks the server.
+    are an attempt of their own. Raises LockTimeout where another run asks the server for `wait`
+    seconds more.
     """
-    with locks.exclusive(layout.extraction_lock, f"extracting {days}", LOCK_DEADLINE):
+    async with locks.turn(layout.extraction_lock, f"extracting {days}", wait):
         attempt = attempts.by_id(layout, run_id) if run_id else None
         if attempt is None:
             attempt = await open_attempt(settings, layout, days, now)
