@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -23,9 +26,12 @@ from history_pipeline.history.plan import windows
 from history_pipeline.history.running import run
 from history_pipeline.model import RequestState, Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import attempts, identity, publishing, runs, space, warehouse
+from history_pipeline.storage import attempts, identity, locks, publishing, runs, space, warehouse
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.layout import Layout
+
+if TYPE_CHECKING:
+    from history_pipeline.defs.launching import Launcher
 
 
 def run_backfill(
@@ -100,30 +106,56 @@ def _backfill(
         from history_pipeline.defs.launching import Launcher
 
         launcher = Launcher(progress, patience)
-        now = opening.utc_now()
-        print_ = attempts.fingerprint(settings, only_rest=only_failed)
-        attempt = attempts.resumable(layout, days, print_, now, settings.zone)
-        if attempt is None:
-            launcher.refresh_contacts()
-            attempt = _new_attempt(settings, layout, days, only_failed, patience)
+        with _own_attempt(
+            settings, layout, days, launcher, console, only_failed, patience
+        ) as attempt:
             if attempt is None:
                 return None
-        else:
-            console.print(f"going on with run {attempt.run_id}, which did not finish")
-        console.print(f"run {attempt.run_id}: {attempt.contacts} contacts, {days}")
-        due = [
-            window
-            for window in windows(days, settings.window_days)
-            if not layout.window_ledger(attempt.run_id, window).exists()
-            and (_finds_none(settings, attempt) or _asks(attempt, window, settings))
-        ]
-        for window in due:
-            # a signal that comes between two steps is Dagster's, which forgets it with the last one
-            stopping.obey()
-            launcher.backfill(window, attempt.run_id)
-        if not due:
-            launcher.load_and_publish()
-    return attempts.finish(attempt)
+            console.print(f"run {attempt.run_id}: {attempt.contacts} contacts, {days}")
+            _ask_window_by_window(settings, layout, attempt, launcher)
+            return attempts.finish(attempt)
+
+
+@contextmanager
+def _own_attempt(
+    settings: Settings,
+    layout: Layout,
+    days: Window,
+    launcher: Launcher,
+    console: Console,
+    only_failed: bool,
+    patience: float,
+) -> Iterator[Attempt | None]:
+    """The attempt to work on, a new one or one that nobody has finished; for the block, no other
+    process goes on with it. None where nothing is left to ask.
+
+    Two that begin at once meet at the extraction's lock, so they do not both find none.
+    """
+    is_listed = False
+    with ExitStack() as owned:
+        while True:
+            print_ = attempts.fingerprint(settings, only_rest=only_failed)
+            if _known(settings, layout, days, print_) is None:
+                launcher.refresh_contacts()
+                is_listed = True
+                if only_failed:
+                    warehouse.load(layout, opening.utc_now())
+            with locks.exclusive(layout.extraction_lock, f"beginning {days}", locks.DEADLINE):
+                attempt = _known(settings, layout, days, print_)
+                if attempt is not None:
+                    console.print(f"going on with run {attempt.run_id}, which did not finish")
+                elif not is_listed:
+                    continue  # somebody has finished it meanwhile
+                else:
+                    attempt = _new_attempt(settings, layout, days, only_failed, patience)
+                if attempt is not None:
+                    owned.enter_context(attempts.at_work(attempt))
+            yield attempt
+            return
+
+
+def _known(settings: Settings, layout: Layout, days: Window, print_: str) -> Attempt | None:
+    return attempts.known(layout, days, print_, opening.utc_now(), settings.zone)
 
 
 def _asks(attempt: Attempt, window: Window, settings: Settings) -> bool:
@@ -138,10 +170,27 @@ def _finds_none(settings: Settings, attempt: Attempt) -> bool:
 def _new_attempt(
     settings: Settings, layout: Layout, days: Window, only_failed: bool, patience: float
 ) -> Attempt | None:
-    if not only_failed:
-        return run(opening.open_attempt(settings, layout, days, patience=patience))
-    warehouse.load(layout, opening.utc_now())
-    return run(opening.open_rest(settings, layout, days, patience=patience))
+    if only_failed:
+        return run(opening.open_rest(settings, layout, days, patience=patience))
+    return run(opening.open_attempt(settings, layout, days, patience=patience))
+
+
+def _ask_window_by_window(
+    settings: Settings, layout: Layout, attempt: Attempt, launcher: Launcher
+) -> None:
+    """Between two windows the server is left to whoever waits for it."""
+    due = [
+        window
+        for window in windows(attempt.days, settings.window_days)
+        if not layout.window_ledger(attempt.run_id, window).exists()
+        and (_finds_none(settings, attempt) or _asks(attempt, window, settings))
+    ]
+    for window in due:
+        # a signal that comes between two steps is Dagster's, which forgets it with the last one
+        stopping.obey()
+        launcher.backfill(window, attempt.run_id)
+    if not due:
+        launcher.load_and_publish()
 
 
 def report(layout: Layout, attempt: Attempt, console: Console) -> int:

@@ -1,14 +1,14 @@
 """`check`: tries the server step by step, a line a step, with what to mend where one fails.
 
 Changes nothing on the server: it logs in, listens, reads a page of contacts and asks for one day
-of one contact.
+of one contact. While another run asks the server it only logs in and listens.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,12 +23,15 @@ from history_pipeline.contacts.directory import DirectoryContacts, get_json, ope
 from history_pipeline.contacts.listed_file import FileContacts
 from history_pipeline.errors import (
     AnswerFailed,
+    ConfigurationError,
     ContactUnknown,
     DeadlineExceeded,
+    LockTimeout,
     PipelineError,
     RequestRefused,
     ServerSilent,
     ServerUnusable,
+    StorageError,
 )
 from history_pipeline.gws import wire
 from history_pipeline.gws.client import GwsClient, Inquiry
@@ -36,6 +39,11 @@ from history_pipeline.gws.connecting import connected
 from history_pipeline.history.running import run
 from history_pipeline.model import Contact, Source, Window
 from history_pipeline.settings import Settings
+from history_pipeline.storage import locks
+from history_pipeline.storage.layout import Layout
+
+_MOMENT = 1.0
+"""Seconds to wait for another run."""
 
 
 def run_check() -> int:
@@ -48,27 +56,47 @@ def run_check() -> int:
 
 
 def _check(console: Console) -> None:
-    with _step(console, "configuration") as say:
-        settings = settings_module.load()
-        say(f"{settings.url}, days in {settings.timezone}")
-    with open_session(settings) as session:
-        with _step(console, "connection and login") as say:
-            get_json(session, settings.url + wire.ME_PATH, wire.ME_PATH)
-            say(f"logged in as {settings.username}")
-        if settings.contact_source != "activity":
-            with _step(console, f"contacts ({settings.contact_source})") as say:
-                contacts = _first_page(settings, session)
-                say(f"{len(contacts)} on the first page" if contacts else "the list is empty")
-        else:
-            contacts = []
-    run(_check_channel(settings, contacts, console))
+    with ExitStack() as turn:
+        with _step(console, "configuration") as say:
+            settings = settings_module.load()
+            busy = _take_turn(settings, turn)
+            say(f"{settings.url}, days in {settings.timezone}")
+        with open_session(settings) as session:
+            with _step(console, "connection and login") as say:
+                get_json(session, settings.url + wire.ME_PATH, wire.ME_PATH)
+                say(f"logged in as {settings.username}")
+            contacts: list[Contact] = []
+            if settings.contact_source == "file" or (settings.contact_source == "gws" and not busy):
+                with _step(console, f"contacts ({settings.contact_source})") as say:
+                    contacts = _first_page(settings, session)
+                    say(f"{len(contacts)} on the first page" if contacts else "the list is empty")
+        run(_check_channel(settings, contacts, busy, console))
     console.print("the pipeline can run; next: history-pipeline backfill --from DAY --to DAY")
 
 
-async def _check_channel(settings: Settings, contacts: list[Contact], console: Console) -> None:
+def _take_turn(settings: Settings, turn: ExitStack) -> str | None:
+    """Makes others wait while we ask; says who is asking already, where somebody is."""
+    layout = Layout(settings.data_dir)
+    if not layout.root.is_dir():
+        return None
+    try:
+        turn.enter_context(locks.exclusive(layout.extraction_lock, "check", _MOMENT))
+    except LockTimeout as exc:
+        return str(exc)
+    except StorageError as exc:
+        raise ConfigurationError(f"HISTORY_DATA_DIR cannot be used: {exc}") from exc
+    return None
+
+
+async def _check_channel(
+    settings: Settings, contacts: list[Contact], busy: str | None, console: Console
+) -> None:
     yesterday = datetime.now(UTC).astimezone(settings.zone).date() - timedelta(days=1)
     window = Window(yesterday, yesterday + timedelta(days=1))
     async with _channel(settings, console) as client:
+        if busy:
+            console.print(f"- requests: left out, another run is asking ({busy})", markup=False)
+            return
         if settings.contact_source == "activity":
             with _step(console, "contacts (activity)") as say:
                 found = await activity.discover(

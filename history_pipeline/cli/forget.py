@@ -21,8 +21,6 @@ from history_pipeline.storage import (
 )
 from history_pipeline.storage.layout import Layout
 
-LOCK_DEADLINE = 10.0
-
 
 def run_forget(contact_id: str) -> int:
     """Returns the exit status; raises PipelineError. Broken off, the same command goes on."""
@@ -33,7 +31,7 @@ def run_forget(contact_id: str) -> int:
     layout = identity.open_data_dir(settings.data_dir, server=settings.url, zone=settings.timezone)
     publishing.check_target(layout)
     now = datetime.now(UTC)
-    with locks.exclusive(layout.extraction_lock, "forgetting a contact", LOCK_DEADLINE):
+    with locks.exclusive(layout.extraction_lock, "forgetting a contact", locks.DEADLINE):
         receipt = forgetting.forget(layout, contact_id)
         warehouse.rebuild(layout, now)
         from history_pipeline.defs import home, models, redaction

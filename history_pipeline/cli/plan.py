@@ -13,11 +13,15 @@ from history_pipeline.cli.backfill import check_days
 from history_pipeline.cli.display import own_console
 from history_pipeline.cli.exits import Exit
 from history_pipeline.contacts import reading
+from history_pipeline.errors import LockTimeout
 from history_pipeline.history.plan import windows
 from history_pipeline.settings import Settings
-from history_pipeline.storage import identity
+from history_pipeline.storage import contact_list, identity
 from history_pipeline.storage.experience import Experience, experience
 from history_pipeline.storage.layout import Layout
+
+_MOMENT = 1.0
+"""Seconds to wait for another run: a plan is looked at."""
 
 
 def run_plan(from_day: date, to_day: date) -> int:
@@ -27,7 +31,7 @@ def run_plan(from_day: date, to_day: date) -> int:
     now = datetime.now(UTC)
     days = check_days(settings, from_day, to_day, now)
     layout = identity.open_data_dir(settings.data_dir, server=settings.url, zone=settings.timezone)
-    contacts = reading.read(settings, layout, now).contacts
+    contacts = _contacts(settings, layout, now, console)
     tiles = windows(days, settings.window_days)
     requests = contacts * len(tiles) * len(settings.sources)
     note = " (known so far: a run finds those active in its days)" if _is_found(settings) else ""
@@ -36,6 +40,17 @@ def run_plan(from_day: date, to_day: date) -> int:
     console.print(f"requests  {requests:,} ({', '.join(settings.sources)})")
     _foretell(console, settings, layout, experience(layout), requests, contacts * days.days)
     return Exit.COMPLETE
+
+
+def _contacts(settings: Settings, layout: Layout, now: datetime, console: Console) -> int:
+    """How many there are; of those listed last, where another run asks the server now."""
+    try:
+        return reading.read(settings, layout, now, wait=_MOMENT).contacts
+    except LockTimeout as exc:
+        if not layout.contacts.exists():
+            raise
+        console.print(f"the contacts are those listed last: {exc}")
+        return len(contact_list.current_ids(layout))
 
 
 def _is_found(settings: Settings) -> bool:

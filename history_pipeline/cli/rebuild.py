@@ -9,8 +9,6 @@ from history_pipeline.cli.display import own_console, quiet
 from history_pipeline.cli.exits import Exit
 from history_pipeline.storage import identity, locks, publishing, recutting, warehouse
 
-LOCK_DEADLINE = 10.0
-
 
 def run_rebuild() -> int:
     """Returns the exit status; raises PipelineError."""
@@ -20,7 +18,7 @@ def run_rebuild() -> int:
         settings.data_dir, server=settings.url, zone=settings.timezone, to_rebuild=True
     )
     publishing.check_target(layout)
-    with locks.exclusive(layout.extraction_lock, "rebuilding", LOCK_DEADLINE):
+    with locks.exclusive(layout.extraction_lock, "rebuilding", locks.DEADLINE):
         if identity.zone_of(layout) != settings.timezone:
             with warehouse.writing(layout, "cutting days anew"):
                 files = recutting.recut(layout, settings.zone)

@@ -16,8 +16,6 @@ from history_pipeline.settings import Settings
 from history_pipeline.storage import identity, locks, publishing, set_aside, warehouse
 from history_pipeline.storage.layout import Layout
 
-LOCK_DEADLINE = 10.0
-
 
 def run_rejects(*, to_replay: bool) -> int:
     """Returns the exit status; raises PipelineError."""
@@ -61,7 +59,7 @@ def _show(layout: Layout, console: Console) -> None:
 def _replay(settings: Settings, layout: Layout, console: Console) -> None:
     publishing.check_target(layout)
     now = datetime.now(UTC)
-    with locks.exclusive(layout.extraction_lock, "replaying rejects", LOCK_DEADLINE):
+    with locks.exclusive(layout.extraction_lock, "replaying rejects", locks.DEADLINE):
         done = replay(settings, layout, now)
         console.print(
             f"{done.records} records read again: {done.landed} landed, "

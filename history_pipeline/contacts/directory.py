@@ -1,16 +1,17 @@
 """`gws`: the site serves its customers at GWS_CONTACTS_PATH, with `offset` and `limit`.
 
 Synchronous and paged, so it goes through `requests`, with urllib3's retries for what a repeated
-GET can mend.
+GET can mend; pages and retries keep to the same rate as history requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
 from history_pipeline.errors import (
@@ -19,6 +20,7 @@ from history_pipeline.errors import (
     ServerSilent,
     ServerUnusable,
 )
+from history_pipeline.gws.pacing import PagePace
 from history_pipeline.gws.transport import basic_header
 from history_pipeline.model import Contact
 from history_pipeline.settings import Settings
@@ -32,7 +34,7 @@ TIMEOUT = (10.0, 60.0)
 
 
 def open_session(settings: Settings) -> requests.Session:
-    """A session with login, proxy, trust and retries as configured."""
+    """A session with login, proxy, trust, retries and rate as configured."""
     session = requests.Session()
     session.trust_env = False
     session.auth = _Basic(basic_header(settings))
@@ -41,7 +43,8 @@ def open_session(settings: Settings) -> requests.Session:
         session.verify = str(settings.ca_bundle)
     if settings.proxy is not None:
         session.proxies = {"http": settings.proxy, "https": settings.proxy}
-    retries = Retry(
+    pace = PagePace(settings.requests_per_second)
+    retries = _PacedRetry(
         total=5,
         connect=3,
         backoff_factor=0.5,
@@ -51,9 +54,35 @@ def open_session(settings: Settings) -> requests.Session:
         retry_after_max=LONGEST_REST,
         raise_on_status=False,
     )
-    session.mount("https://", HTTPAdapter(max_retries=retries))
-    session.mount("http://", HTTPAdapter(max_retries=retries))
+    retries.pace = pace
+    session.mount("https://", _PacedAdapter(pace, retries))
+    session.mount("http://", _PacedAdapter(pace, retries))
     return session
+
+
+class _PacedRetry(Retry):
+    """urllib3's rest before a retry, the first of which is none, and then the pace."""
+
+    pace: PagePace
+
+    def new(self, **changes: Any) -> Self:
+        fresh = super().new(**changes)
+        fresh.pace = self.pace
+        return fresh
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        super().sleep(response)
+        self.pace.admit()
+
+
+class _PacedAdapter(HTTPAdapter):
+    def __init__(self, pace: PagePace, retries: Retry) -> None:
+        super().__init__(max_retries=retries)
+        self._pace = pace
+
+    def send(self, *arguments: Any, **named: Any) -> requests.Response:
+        self._pace.admit()
+        return super().send(*arguments, **named)
 
 
 class DirectoryContacts:

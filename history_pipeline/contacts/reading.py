@@ -11,7 +11,7 @@ from history_pipeline.contacts.directory import DirectoryContacts, open_session
 from history_pipeline.contacts.listed_file import FileContacts
 from history_pipeline.contacts.listing import refresh
 from history_pipeline.settings import Settings
-from history_pipeline.storage import contact_list
+from history_pipeline.storage import contact_list, locks
 from history_pipeline.storage.contact_list import Listed
 from history_pipeline.storage.layout import Layout
 
@@ -23,8 +23,10 @@ def read(
     layout: Layout,
     now: datetime,
     on_page: Callable[[int], None] = lambda rows: None,
+    wait: float = locks.DEADLINE,
 ) -> Listed:
-    """Brings the lake's contacts up to date.
+    """Brings the lake's contacts up to date. Raises LockTimeout where another run asks the server,
+    or lists its contacts, for `wait` seconds more.
 
     `activity` depends on the days that are asked for, so it is read when a run starts; here it
     only says what is known already.
@@ -32,6 +34,13 @@ def read(
     if settings.contact_source == "activity":
         ids = len(contact_list.current_ids(layout))
         return Listed(contacts=ids, known=ids, passes=0, passes_agree=True)
+    with locks.exclusive(layout.extraction_lock, "listing contacts", wait):
+        return _read(settings, layout, now, on_page)
+
+
+def _read(
+    settings: Settings, layout: Layout, now: datetime, on_page: Callable[[int], None]
+) -> Listed:
     if settings.contact_source == "file":
         path = Path(settings.contacts.removeprefix("file:"))
         return refresh(FileContacts(path), layout, now, on_page)

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from history_pipeline.contacts import reading
+from history_pipeline.defs import turns
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.opening import utc_now
 
@@ -14,7 +15,10 @@ def contacts(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # t
     A list that can change is read until two passes agree. With `activity` the ids are found when
     `interactions` is materialized; here they are only counted.
     """
-    listed = reading.read(pipeline.settings, pipeline.layout, utc_now())
+    with turns.awaited(pipeline.patience):
+        listed = reading.read(
+            pipeline.settings, pipeline.layout, utc_now(), wait=turns.wait(pipeline.patience)
+        )
     return dg.MaterializeResult(
         metadata={
             "contacts listed now": listed.contacts,

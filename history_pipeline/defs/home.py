@@ -6,7 +6,6 @@ DAGSTER_HOME is `data/dagster` unless the user set one; theirs is used as it is.
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
@@ -21,6 +20,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from history_pipeline.errors import ConfigurationError
 from history_pipeline.storage import files
 from history_pipeline.storage.layout import Layout
+from history_pipeline.storage.processes import Process, this_process
 
 PROCESS_TAG = "history_pipeline/process"
 ATTEMPT_TAG = "history_pipeline/attempt"
@@ -42,8 +42,13 @@ run_coordinator:
   module: dagster.core.run_coordinator
   class: QueuedRunCoordinator
   config:
-    # the server is asked by one run at a time, so more would only wait
-    max_concurrent_runs: 1
+    # the server is asked by one run at a time, by lock. Windows of `backfill` count here too, so
+    # there is room for a run that waits until one of them ends. Of backfills from the UI, each of
+    # which can be hundreds of runs, one waits at a time
+    max_concurrent_runs: 4
+    tag_concurrency_limits:
+      - key: dagster/backfill
+        limit: 1
     dequeue_interval_seconds: 1
 retention:
   schedule:
@@ -70,8 +75,11 @@ def prepare(layout: Layout) -> Path:
     files.make_directory(home)
     config = home / "dagster.yaml"
     if not config.exists() or config.read_text(encoding="utf-8") != _DAGSTER_YAML:
+        # one that another process is reading must not be half written
+        fresh = config.with_name(f".{config.name}.{os.getpid()}")
         with files.storing(config):
-            config.write_text(_DAGSTER_YAML, encoding="utf-8")
+            fresh.write_text(_DAGSTER_YAML, encoding="utf-8")
+        files.replace(fresh, config)
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
@@ -106,8 +114,8 @@ def sweep(home: Path, now: float) -> int:
 def process_tag(run_id: str) -> dict[str, str]:
     """Says which process a run is in, so that others can tell whether it still lives. The run's
     own id is a part of it, because a re-execution inherits the tags of the run before."""
-    pid = os.getpid()
-    return {PROCESS_TAG: f"{run_id[:8]} in {pid}@{_started(pid)} on {socket.gethostname()}"}
+    mine = this_process()
+    return {PROCESS_TAG: f"{run_id[:8]} in {mine.pid}@{mine.started} on {mine.host}"}
 
 
 def mark(instance: DagsterInstance, run_id: str) -> None:
@@ -152,14 +160,6 @@ def _is_dead(run_id: str, tag: str) -> bool:
     own, _, place = tag.partition(" in ")
     process, _, host = place.partition(" on ")
     pid, _, started = process.partition("@")
-    if own != run_id[:8] or host != socket.gethostname() or not pid.isdigit():
+    if own != run_id[:8] or not pid.isdigit():
         return False
-    return _started(int(pid)) != started
-
-
-def _started(pid: int) -> str:
-    """When a process began, in the kernel's ticks: process ids are used again."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return "gone"
+    return Process(int(pid), started, host).is_dead

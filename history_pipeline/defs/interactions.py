@@ -49,8 +49,10 @@ def interactions(
                 run_id=pipeline.attempt,
                 progress=pipeline.progress,
                 patience=pipeline.server_patience,
+                wait=turns.wait(pipeline.patience),
             )
         )
+    pipeline.be_patient()
     asked = shown.requests(extraction, window)
     for day in window:
         context.add_asset_metadata(

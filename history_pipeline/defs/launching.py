@@ -9,7 +9,7 @@ import dagster as dg
 
 from history_pipeline.defs import home, loading, partitions
 from history_pipeline.defs.models import end_builds, model_keys
-from history_pipeline.defs.pipeline import PATIENCE, Pipeline
+from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.extraction import Progress
 from history_pipeline.model import Window
 
@@ -36,7 +36,6 @@ class Launcher:
         """Asks for one window as a part of the attempt `run_id`, loads it and publishes."""
         self._pipeline.attempt = run_id
         self._run(_HISTORY, {**partitions.range_tags(window), home.ATTEMPT_TAG: run_id})
-        self._pipeline.patience = PATIENCE
 
     def load_and_publish(self) -> None:
         self._run(_AFTER, {})

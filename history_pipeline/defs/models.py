@@ -19,7 +19,7 @@ from dagster_dbt import (
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
-from history_pipeline.defs import dbt_project
+from history_pipeline.defs import dbt_project, turns
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.errors import ModelError
 from history_pipeline.storage import database, files, publishing
@@ -80,7 +80,11 @@ def models(
 ) -> Iterator[Any]:
     """`dbt build`: staging, intermediate, marts and their tests."""
     layout = pipeline.layout
-    with writing(layout, "dbt"), _telling_what_failed(layout):
+    with (
+        turns.awaited(pipeline.patience),
+        writing(layout, "dbt"),
+        _telling_what_failed(layout),
+    ):
         with _build(layout, context) as build:
             yield from build.stream()
         if not context.is_subset:
@@ -103,19 +107,18 @@ def publish(layout: Layout) -> Published:
 
     Raises ModelError where a model, or a test that is an error, fails.
     """
-    if layout.warehouse.exists() and _are_old(layout):
-        with writing(layout, "dbt"), _telling_what_failed(layout):
-            with _build(layout) as build:
-                build.wait()
-            publishing.mark_modelled(layout)
-    return publishing.publish(layout)
+    # one lock for all of it: who loads in between would make the models old again
+    with writing(layout, "publishing"):
+        if layout.warehouse.exists() and _are_old(layout):
+            with _telling_what_failed(layout):
+                with _build(layout) as build:
+                    build.wait()
+                publishing.mark_modelled(layout)
+        return publishing.publish(layout)
 
 
 def _are_old(layout: Layout) -> bool:
-    with (
-        writing(layout, "looking at the models"),
-        database.reading(layout.warehouse, layout.scratch) as connection,
-    ):
+    with database.reading(layout.warehouse, layout.scratch) as connection:
         row = connection.execute("select loads, modelled from raw_gws.load_state").fetchone()
     return row is not None and row[0] != row[1]
 

@@ -24,8 +24,8 @@ class Pipeline:
     `progress` is told how far a collection is. `attempt` is the run that `backfill` has opened
     and whose windows it asks for one by one; a run from the UI, a re-execution of one of
     `backfill`'s included, is an attempt of its own. `patience` is how many minutes a step waits
-    while another run asks the server, `server_patience` how many seconds the server may be
-    unusable.
+    while another run asks the server or writes to the warehouse, `server_patience` how many
+    seconds the server may be unusable.
     """
 
     def __init__(
@@ -39,6 +39,10 @@ class Pipeline:
         self.attempt = attempt
         self.patience = patience
         self.server_patience = server_patience
+
+    def be_patient(self) -> None:
+        """Something is under way by now: from here on each step waits for its turn."""
+        self.patience = PATIENCE
 
     @cached_property
     def settings(self) -> Settings:

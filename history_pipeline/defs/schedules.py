@@ -35,5 +35,6 @@ def daily_backfill(
     )
     return dg.RunRequest(
         run_key=f"daily-{today.isoformat()}",
-        tags=partitions.range_tags(window),
+        # before the rest of a long backfill that is queued
+        tags={**partitions.range_tags(window), "dagster/priority": "1"},
     )

@@ -15,7 +15,8 @@ from history_pipeline.settings import Settings
 @asynccontextmanager
 async def connected(settings: Settings, patience: float = PATIENCE) -> AsyncIterator[GwsClient]:
     """A client for as long as the block runs. `patience` is how many seconds the server may be
-    unusable."""
+    unusable. Call it with the extraction's lock held: what the server is asked, and how often, is
+    bounded for all runs together."""
     async with (
         AiohttpTransport(settings) as transport,
         GwsClient(
@@ -25,7 +26,8 @@ async def connected(settings: Settings, patience: float = PATIENCE) -> AsyncIter
             deadline=settings.notification_timeout,
             canary_interval=settings.canary_interval,
             in_flight=settings.concurrency,
-            pace=Pace(settings.requests_per_second),
+            # whoever held the lock before may have asked a moment ago
+            pace=Pace(settings.requests_per_second, is_fresh=False),
             patience=patience,
         ) as client,
     ):

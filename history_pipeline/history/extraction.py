@@ -39,8 +39,6 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-LOCK_DEADLINE = 10.0
-
 
 class Progress(Protocol):
     """Who wants to see how far it is."""
@@ -75,14 +73,15 @@ async def extract(
     progress: Progress | None = None,
     now: Callable[[], datetime] = utc_now,
     patience: float = PATIENCE,
+    wait: float = locks.DEADLINE,
 ) -> Extraction:
     """Asks for these days and puts them into the lake.
 
     With `run_id`, they are a part of that attempt, which its opener will finish; without, they
-    are an attempt of their own. `patience` is how many seconds the server may be unusable.
-    Raises LockTimeout while another run asks the server.
+    are an attempt of their own. `patience` is how many seconds the server may be unusable. Raises
+    LockTimeout where another run asks the server for `wait` seconds more.
     """
-    with locks.exclusive(layout.extraction_lock, f"extracting {days}", LOCK_DEADLINE):
+    async with locks.turn(layout.extraction_lock, f"extracting {days}", wait):
         attempt = attempts.by_id(layout, run_id) if run_id else None
         if attempt is None:
             attempt = await open_attempt(settings, layout, days, now, patience)

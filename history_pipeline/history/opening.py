@@ -19,7 +19,7 @@ from history_pipeline.gws.insisting import PATIENCE
 from history_pipeline.history.plan import windows
 from history_pipeline.model import Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import attempts, contact_list
+from history_pipeline.storage import attempts, contact_list, warehouse
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.remaining import is_discovered, remaining
@@ -38,7 +38,8 @@ async def open_attempt(
     now: Callable[[], datetime] = utc_now,
     patience: float = PATIENCE,
 ) -> Attempt:
-    """The attempt at these days: an unfinished, equal and young one, or a new one."""
+    """The attempt at these days: an unfinished, equal and young one, or a new one. Call it with
+    the extraction's lock held."""
     attempts.sweep(layout, now())
     print_ = attempts.fingerprint(settings)
     found = attempts.resumable(layout, days, print_, now(), settings.zone)
@@ -88,7 +89,7 @@ async def open_rest(
     patience: float = PATIENCE,
 ) -> Attempt | None:
     """An attempt at what is left to ask of these days, by what the warehouse knows; None where
-    nothing is."""
+    nothing is. Call it with the extraction's lock held."""
     tiles = windows(days, settings.window_days)
     is_found = settings.contact_source == "activity"
     vouches = False
@@ -100,7 +101,8 @@ async def open_rest(
         discovered = await _discover(settings, layout, days, now, patience)
         known = pa.array(discovered.contact_ids, pa.string())
         vouches = not discovered.cut
-    plan = remaining(layout, tiles, settings.sources, known, and_all_asked=is_found)
+    with warehouse.writing(layout, "looking for what is left to ask"):
+        plan = remaining(layout, tiles, settings.sources, known, and_all_asked=is_found)
     if not plan.num_rows and not vouches:
         return None
     return attempts.start(

@@ -34,6 +34,7 @@ from history_pipeline.simulator.http_sessions import (
 )
 from history_pipeline.simulator.pages import OPEN_PATHS, Pages
 from history_pipeline.simulator.paths import (
+    CONTACTS_PATH,
     INTERACTIONS_PATH,
     NOTIFICATIONS_PATH,
     STATS_PATH,
@@ -156,6 +157,8 @@ class Gateway:
             return self._login_refused()
         if call.method == "GET":
             self.stats.operations[f"GET {path}"] += 1
+            if path == CONTACTS_PATH:
+                self.stats.listed(asyncio.get_running_loop().time())
             return _json(self.pages.read(path, request.query))
         if call.method != "POST":
             raise Refused(NOT_FOUND, "resource not found")

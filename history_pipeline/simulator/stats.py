@@ -16,6 +16,7 @@ class Stats:
 
     A history request is in flight from its acceptance until its notification is queued for the
     poll, is lost at the moment it was due, or is dropped with its CometD session.
+    `most_per_second` counts history requests, `most_asked_per_second` pages of contacts with them.
     `notifications_lost` are those that were never sent, a mute channel's included. `faults`
     counts what was injected, by the name of the switch; `archiver` knows what it has moved.
     """
@@ -39,17 +40,18 @@ class Stats:
         self.cometd_sessions_expired = 0
         self.in_flight = 0
         self.most_in_flight = 0
-        self.most_per_second = 0
-        self._last_second: deque[float] = deque()
+        self._history = _Second()
+        self._asked = _Second()
 
     def asked(self, operation: str, now: float) -> None:
         """A history request came in, whatever becomes of it."""
         self.operations[operation] += 1
-        recent = self._last_second
-        recent.append(now)
-        while recent[0] <= now - 1.0:
-            recent.popleft()
-        self.most_per_second = max(self.most_per_second, len(recent))
+        self._history.seen(now)
+        self._asked.seen(now)
+
+    def listed(self, now: float) -> None:
+        """A page of contacts was read."""
+        self._asked.seen(now)
 
     def accepted(self) -> int:
         """A history request was accepted, the how-manieth; it is in flight until `settled`."""
@@ -76,7 +78,8 @@ class Stats:
             "acceptedRequests": self.accepted_requests,
             "inFlight": self.in_flight,
             "mostInFlight": self.most_in_flight,
-            "mostPerSecond": self.most_per_second,
+            "mostPerSecond": self._history.most,
+            "mostAskedPerSecond": self._asked.most,
             "notifications": {
                 "sent": self.notifications_sent,
                 "lost": self.notifications_lost,
@@ -95,3 +98,18 @@ class Stats:
             "rejectedByStatus": {str(k): v for k, v in sorted(self.rejected.items())},
             "refusedByStatusCode": {str(k): v for k, v in sorted(self.refusals.items())},
         }
+
+
+class _Second:
+    """The most that was ever seen within a second."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._recent: deque[float] = deque()
+
+    def seen(self, now: float) -> None:
+        recent = self._recent
+        recent.append(now)
+        while recent[0] <= now - 1.0:
+            recent.popleft()
+        self.most = max(self.most, len(recent))

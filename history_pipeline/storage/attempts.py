@@ -2,11 +2,13 @@
 
 An attempt is the days, a fingerprint of the configuration, and the contact list frozen at its
 start. It is resumed only if it is unfinished, equal and younger than a day. Its directory holds
-the frozen list and the parts of windows that are not finished yet.
+the frozen list and the parts of windows that are not finished yet. `backfill` works on one for
+many windows and holds its lock meanwhile: nobody else goes on with it, or ends it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -19,9 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from history_pipeline.errors import LockTimeout
 from history_pipeline.model import Source, Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import files, forgotten
+from history_pipeline.storage import files, forgotten, locks
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import FROZEN_CONTACTS, PLAN
 
@@ -82,6 +85,10 @@ class Attempt:
             exempt.append(pa.table([others, pa.repeat(source.value, len(others))], schema=_EXEMPT))
         return Planned(ids, pa.concat_tables(exempt))
 
+    @property
+    def lock(self) -> Path:
+        return self.directory / "attempt.lock"
+
     def window_directory(self, window: Window) -> Path:
         return self.directory / "parts" / f"{window.start.isoformat()}.{window.end.isoformat()}"
 
@@ -111,18 +118,54 @@ def fingerprint(settings: Settings, *, only_rest: bool = False) -> str:
 def resumable(
     layout: Layout, days: Window, print_: str, now: datetime, zone: tzinfo = UTC
 ) -> Attempt | None:
-    """The newest attempt that may be gone on with, if there is one. One that began before its
-    last day had ended in `zone` is none: its answers may lack that day's rest."""
-    candidates = [
-        attempt
-        for attempt in every(layout)
-        if attempt.days == days
-        and attempt.fingerprint == print_
-        and not attempt.is_finished
-        and attempt.started_at.astimezone(zone).date() >= days.end
-        and now - attempt.started_at < LONGEST_LIFE
-    ]
-    return max(candidates, key=lambda attempt: attempt.started_at, default=None)
+    """The newest attempt that may be gone on with, if there is one: nobody is at work on it.
+    Call it with the extraction's lock held, under which attempts find their owners."""
+    free = (each for each in _unfinished(layout, days, print_, now, zone) if not _worker(each))
+    return max(free, key=_age, default=None)
+
+
+def known(
+    layout: Layout, days: Window, print_: str, now: datetime, zone: tzinfo = UTC
+) -> Attempt | None:
+    """The same, but raises LockTimeout where another process is at work on the newest one."""
+    newest = max(_unfinished(layout, days, print_, now, zone), key=_age, default=None)
+    if newest is not None and (worker := _worker(newest)):
+        raise LockTimeout(
+            f"run {newest.run_id} asks for {days} already: it is under way in {worker}"
+        )
+    return newest
+
+
+@contextlib.contextmanager
+def at_work(attempt: Attempt) -> Iterator[None]:
+    """For the block, nobody else goes on with this attempt or ends it. Enter it with the
+    extraction's lock held."""
+    with locks.exclusive(attempt.lock, f"backfill of {attempt.days}", 0):
+        yield
+
+
+def _worker(attempt: Attempt) -> str | None:
+    return locks.holder(attempt.lock)
+
+
+def _age(attempt: Attempt) -> datetime:
+    return attempt.started_at
+
+
+def _unfinished(
+    layout: Layout, days: Window, print_: str, now: datetime, zone: tzinfo
+) -> Iterator[Attempt]:
+    """Those that would be gone on with. One that began before its last day had ended in `zone` is
+    none: its answers may lack that day's rest."""
+    for attempt in every(layout):
+        if (
+            attempt.days == days
+            and attempt.fingerprint == print_
+            and not attempt.is_finished
+            and attempt.started_at.astimezone(zone).date() >= days.end
+            and now - attempt.started_at < LONGEST_LIFE
+        ):
+            yield attempt
 
 
 def by_id(layout: Layout, run_id: str) -> Attempt | None:
@@ -161,7 +204,8 @@ def finish(attempt: Attempt) -> Attempt:
     """From here on the same days are asked anew. What was answered is in the lake by now."""
     done = replace(attempt, is_finished=True)
     _write(done)
-    for leftover in ("contacts.parquet", "plan.parquet", "parts"):
+    # its lock as well, even if it is held: nobody wants to work on a finished one
+    for leftover in ("contacts.parquet", "plan.parquet", "parts", "attempt.lock", "attempt.queue"):
         path = attempt.directory / leftover
         if path.exists():
             files.remove_tree(path)
@@ -170,11 +214,12 @@ def finish(attempt: Attempt) -> Attempt:
 
 def sweep(layout: Layout, now: datetime) -> int:
     """Ends attempts that nobody can go on with any more, and removes their parts; returns how
-    many. Their finished windows are in the lake; the others are asked anew."""
+    many. Their finished windows are in the lake; the others are asked anew. A long backfill can
+    be at work on one that is older."""
     stale = [
         attempt
         for attempt in every(layout)
-        if not attempt.is_finished and now - attempt.started_at > KEPT
+        if not attempt.is_finished and now - attempt.started_at > KEPT and not _worker(attempt)
     ]
     for attempt in stale:
         finish(attempt)

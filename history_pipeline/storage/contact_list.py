@@ -51,7 +51,8 @@ class Listed:
 
 
 class ContactSpool:
-    """One reading of a contact list, in one or more passes. `close` removes what is left."""
+    """One reading of a contact list, in one or more passes. `close` removes what is left. There is
+    one at a time: make it with the extraction's lock held."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout

@@ -21,10 +21,11 @@ class Experience:
 
 
 def experience(layout: Layout) -> Experience | None:
-    """None where nothing was ever answered and loaded here."""
-    if not layout.warehouse.exists():
+    """None where nothing was ever answered and published here. Nobody is disturbed: a load could
+    not open the warehouse while it is read."""
+    if not layout.published.exists():
         return None
-    with database.reading(layout.warehouse, layout.scratch) as connection:
+    with database.reading(layout.published, layout.scratch) as connection:
         ((requests, seconds, interactions, contact_days, held),) = connection.execute("""
             select count(*), avg(seconds), sum(interactions),
                 sum(window_end - window_start) / count(distinct source),

@@ -27,6 +27,7 @@ from history_pipeline.storage.schemas import (
     PLAN,
     REJECTS,
 )
+from history_pipeline.storage.warehouse import writing
 
 _BATCH_ROWS = 2_000
 _TEXTS = ("subject", "uri", "extra", "started_at_text", "ended_at_text")
@@ -65,7 +66,9 @@ def forget(layout: Layout, contact_id: str) -> Receipt:
             _forget_in_attempt(eraser, attempt)
 
     database.in_little_memory(layout.scratch, work)
-    files.remove_tree(layout.scratch)
+    with writing(layout, "forgetting a contact"):
+        # a load may be using it until then
+        files.remove_tree(layout.scratch)
     return receipt
 
 

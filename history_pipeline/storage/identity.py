@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from history_pipeline.errors import ConfigurationError, StorageError
-from history_pipeline.storage import files, migration
+from history_pipeline.storage import files, locks, migration
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import LAKE_FORMAT
 
@@ -32,10 +32,7 @@ def open_data_dir(root: Path, *, server: str, zone: str, to_rebuild: bool = Fals
             raise StorageError("no permission to write")
         known = files.read_json(layout.identity)
         if known is None:
-            files.replace_json(
-                {"server": server, "zone": zone, "format": LAKE_FORMAT}, layout.identity
-            )
-            return layout
+            known = _take(layout, {"server": server, "zone": zone, "format": LAKE_FORMAT})
         if not isinstance(known, dict):
             raise StorageError(f"{layout.identity.name} is damaged")
     except StorageError as exc:
@@ -46,6 +43,15 @@ def open_data_dir(root: Path, *, server: str, zone: str, to_rebuild: bool = Fals
     if known["format"] != LAKE_FORMAT:
         migration.to_present(layout)
     return layout
+
+
+def _take(layout: Layout, ours: dict[str, object]) -> object:
+    """The directory is ours, unless another process was first."""
+    with locks.exclusive(layout.extraction_lock, "taking the directory", locks.DEADLINE):
+        known = files.read_json(layout.identity)
+        if known is None:
+            files.replace_json(ours, layout.identity)
+        return ours if known is None else known
 
 
 def zone_of(layout: Layout) -> str | None:

@@ -19,11 +19,10 @@ from history_pipeline.storage.schemas import LAKE_FORMAT, OBSERVATIONS
 
 log = logging.getLogger(__name__)
 
-LOCK_DEADLINE = 10.0
 _BATCH_ROWS = 5_000
 
 
-def to_present(layout: Layout, deadline: float = LOCK_DEADLINE) -> None:
+def to_present(layout: Layout, deadline: float = locks.DEADLINE) -> None:
     """Raises LockTimeout while a run is at work, StorageError where a file cannot be read."""
     with (
         locks.exclusive(layout.extraction_lock, "migrating the lake", deadline),

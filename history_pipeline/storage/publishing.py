@@ -12,7 +12,6 @@ from pathlib import Path
 from history_pipeline.errors import StorageError
 from history_pipeline.storage import database, files
 from history_pipeline.storage.layout import Layout
-from history_pipeline.storage.warehouse import writing
 
 _MAGIC_OFFSET, _MAGIC = 8, b"DUCK"
 
@@ -41,7 +40,8 @@ def mark_modelled(layout: Layout) -> None:
 
 
 def publish(layout: Layout) -> Published:
-    """Puts a copy of the warehouse in place of the published file, atomically.
+    """Puts a copy of the warehouse in place of the published file, atomically. Call it with the
+    warehouse's lock held: of two at once, the older copy could come last.
 
     Raises StorageError where something was loaded that the models do not show yet: readers
     never see half a load.
@@ -50,23 +50,21 @@ def publish(layout: Layout) -> Published:
     if not layout.warehouse.exists():
         raise StorageError("there is no warehouse yet; materialize `warehouse` first")
     fresh = layout.published.with_name(f".{layout.published.name}.new")
-    with writing(layout, "publishing"):
-        with database.writing(layout.warehouse, layout.scratch) as connection:
-            row = connection.execute(
-                "select loads, modelled, (select count(*) from raw_gws.interactions) "
-                "from raw_gws.load_state"
-            ).fetchone()
-            connection.execute("checkpoint")
-        if row is None or row[0] != row[1]:
-            raise StorageError(
-                "the models are older than what is loaded; materialize the dbt models, then "
-                "`published`"
-            )
-        with files.storing(fresh):
-            shutil.copyfile(layout.warehouse, fresh)
-            fresh.chmod(0o600)
-            files.sync_file(fresh)
-        files.replace(fresh, layout.published)
+    with database.writing(layout.warehouse, layout.scratch) as connection:
+        row = connection.execute(
+            "select loads, modelled, (select count(*) from raw_gws.interactions) "
+            "from raw_gws.load_state"
+        ).fetchone()
+        connection.execute("checkpoint")
+    if row is None or row[0] != row[1]:
+        raise StorageError(
+            "the models are older than what is loaded; materialize the dbt models, then `published`"
+        )
+    with files.storing(fresh):
+        shutil.copyfile(layout.warehouse, fresh)
+        fresh.chmod(0o600)
+        files.sync_file(fresh)
+    files.replace(fresh, layout.published)
     return Published(layout.published, layout.published.stat().st_size, int(row[2]))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ def settings(url: str, **changes: Any) -> Settings:
         "GWS_USERNAME": "reader",
         "GWS_PASSWORD": "pässwörd",
         "GWS_TIMEZONE": "Europe/Berlin",
+        "GWS_REQUESTS_PER_SECOND": "0",
         "HISTORY_CONTACTS": "gws",
     } | changes
     return Settings(_env_file=None, **given)
@@ -210,6 +213,23 @@ def test_an_error_says_nothing_of_secrets_or_contents() -> None:
         ids(lambda offset, limit: (200, HTML, b"<html>a customer's words"))
     assert "words" not in str(caught.value)
     assert "pässwörd" not in str(caught.value)
+
+
+def test_pages_and_what_is_asked_again_keep_to_the_rate() -> None:
+    moments: list[float] = []
+
+    def faulty(offset: int, limit: int) -> Page:
+        moments.append(time.monotonic())
+        return json_page([], 500) if len(moments) == 2 else listing(IDS[:3], 1)(offset, limit)
+
+    with serving(faulty) as server:
+        found = settings(server.url, GWS_REQUESTS_PER_SECOND="20")
+        with open_session(found) as session:
+            assert sum(map(len, DirectoryContacts(found, session).pages())) == 3
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert len(moments) == 5
+    assert moments[-1] - moments[0] >= 4 / 20
+    assert min(gaps) >= 0.03, "a retry too; a reply may be late"
 
 
 # -- passes ---------------------------------------------------------------------------------------

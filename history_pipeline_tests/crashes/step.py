@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime
 
 from history_pipeline import settings as settings_module
 from history_pipeline.contacts import reading
-from history_pipeline.history.extraction import extract, open_attempt
+from history_pipeline.history.extraction import extract
+from history_pipeline.history.opening import open_attempt
 from history_pipeline.model import Window
 from history_pipeline.storage import attempts, identity, publishing, warehouse
 

@@ -165,6 +165,7 @@ def test_the_daily_schedules_run_goes_through_the_daemon_and_changes_only_when_r
 ) -> None:
     (tags,) = opened.evaluate_schedule("daily_backfill", FOUR_O_CLOCK)
     assert tuple(tags[name] for name in RANGE) == (DAYS[0], DAYS[-1])
+    assert tags["dagster/priority"] == "1", "before what is queued"
     before, asked = contents(opened.site), history_requests(server)
     assert opened.run_ended(opened.launch("daily", tags=tags)) == "SUCCESS"
     assert history_requests(server) == asked + CONTACTS * 2 * len(WINDOWS)

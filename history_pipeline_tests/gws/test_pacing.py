@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from history_pipeline.gws.pacing import LONGEST_BACKOFF, Pace
+from history_pipeline.gws.pacing import LEEWAY, LONGEST_BACKOFF, Pace, PagePace
 from history_pipeline_tests import virtual_time
 
 
@@ -26,11 +26,57 @@ async def moments(pace: Pace, count: int) -> list[float]:
     return passed
 
 
-@pytest.mark.parametrize("per_second", [0.5, 1.0, 5.0, 200.0])
-def test_no_second_holds_more_than_the_bound(per_second: float) -> None:
-    passed = virtual_time.run(moments(Pace(per_second), 50))
+@pytest.mark.parametrize("per_second", [1, 5, 200])
+def test_no_second_holds_more_than_the_bound_even_if_one_is_late(per_second: int) -> None:
+    passed = virtual_time.run(moments(Pace(per_second), 3 * per_second))
+    for first, one_too_many in zip(passed, passed[per_second:], strict=False):
+        assert one_too_many - (first + LEEWAY) >= 1.0 - 1e-9
+
+
+def test_less_than_one_a_second_is_a_rate_too() -> None:
+    passed = virtual_time.run(moments(Pace(0.5), 5))
     gaps = [later - earlier for earlier, later in itertools.pairwise(passed)]
-    assert min(gaps) >= 1 / per_second - 1e-9
+    assert min(gaps) >= 2.0
+
+
+def test_where_others_may_have_asked_until_now_the_first_one_keeps_its_distance_too() -> None:
+    assert min(virtual_time.run(moments(Pace(2, is_fresh=False), 3))) >= 0.5
+    assert virtual_time.run(moments(Pace(0, is_fresh=False), 3)) == [0.0] * 3
+
+
+class Clock:
+    """A clock that moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def read(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+
+def test_calls_that_block_keep_the_rate_from_the_first_on() -> None:
+    clock = Clock()
+    pace = PagePace(4, clock.read, clock.sleep)
+    passed = []
+    for rest in (0.0, 0.0, 0.1, 7.0, 0.0):
+        clock.now += rest
+        pace.admit()
+        passed.append(clock.now)
+    gaps = [later - earlier for earlier, later in itertools.pairwise([100.0, *passed])]
+    assert min(gaps) >= 0.25
+    assert gaps[3] == 7.0, "who comes late does not wait"
+
+
+def test_calls_that_block_do_not_wait_where_there_is_no_bound() -> None:
+    clock = Clock()
+    pace = PagePace(0, clock.read, clock.sleep)
+    for _ in range(5):
+        pace.admit()
+    assert clock.now == 100.0
 
 
 def test_without_a_bound_all_go_at_once() -> None:
@@ -44,7 +90,7 @@ def test_unused_seconds_are_not_saved_up() -> None:
         await asyncio.sleep(100)
         return await moments(pace, 3)
 
-    assert virtual_time.run(work()) == pytest.approx([100.0, 100.5, 101.0])
+    assert virtual_time.run(work()) == pytest.approx([100.0, 100.525, 101.05])
 
 
 @pytest.mark.parametrize("per_second", [0.0, 10.0])

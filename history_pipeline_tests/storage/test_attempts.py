@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from history_pipeline.errors import LockTimeout
 from history_pipeline.model import Window
 from history_pipeline.settings import Settings
 from history_pipeline.storage import attempts
@@ -109,6 +111,35 @@ def test_parts_that_nobody_can_go_on_with_are_removed_after_a_week(layout: Layou
     assert not old.window_directory(MAY).exists()
     assert young.contact_ids().to_pylist() == ["B", "a", "b", "c"]
     assert attempts.sweep(layout, NOON + timedelta(days=8)) == 0
+
+
+def test_nobody_else_goes_on_with_an_attempt_that_somebody_is_at_work_on(layout: Layout) -> None:
+    older, newest = start(layout), start(layout, NOON + timedelta(hours=1))
+    later = NOON + timedelta(hours=2)
+    with attempts.at_work(newest):
+        assert attempts.resumable(layout, MAY, "f", later) == older
+        with pytest.raises(LockTimeout, match=str(os.getpid())) as caught:
+            attempts.known(layout, MAY, "f", later)
+        assert newest.run_id in str(caught.value)
+        with pytest.raises(LockTimeout), attempts.at_work(newest):
+            pass
+    assert attempts.resumable(layout, MAY, "f", later) == newest
+    assert attempts.known(layout, MAY, "f", later) == newest
+
+
+def test_a_backfill_of_weeks_keeps_what_it_works_on(layout: Layout) -> None:
+    attempt = start(layout)
+    with attempts.at_work(attempt):
+        assert attempts.sweep(layout, NOON + timedelta(days=30)) == 0
+        assert attempt.contact_ids().to_pylist() == ["B", "a", "b", "c"]
+    assert attempts.sweep(layout, NOON + timedelta(days=30)) == 1
+
+
+def test_a_finished_attempt_leaves_no_lock(layout: Layout) -> None:
+    attempt = start(layout)
+    with attempts.at_work(attempt):
+        attempts.finish(attempt)
+    assert [path.name for path in attempt.directory.iterdir()] == ["attempt.json"]
 
 
 def test_run_ids_sort_by_time_and_differ_by_what_is_asked(layout: Layout) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,7 +18,7 @@ import pytest
 from history_pipeline.errors import StorageError
 from history_pipeline.history.flatten import Flattener, Observations
 from history_pipeline.model import Contact, HistoryRequest, Source
-from history_pipeline.storage import contact_list, files, forgetting, forgotten, warehouse
+from history_pipeline.storage import contact_list, files, forgetting, forgotten, locks, warehouse
 from history_pipeline.storage.layout import Layout
 from history_pipeline_tests.storage.lake import (
     MAY,
@@ -226,3 +228,19 @@ def test_killed_and_repeated_nothing_is_left_either(
             forgetting.forget(lake.layout, WHO)
     forgetting.forget(lake.layout, WHO)
     assert WHO not in everything(lake.layout.lake)
+
+
+def test_what_a_load_has_set_aside_for_itself_is_not_taken_from_it(lake: Lake) -> None:
+    full(lake)
+    spilled = lake.layout.scratch / "spilled by a load"
+    forgets = threading.Thread(target=forgetting.forget, args=(lake.layout, WHO))
+    with warehouse.writing(lake.layout, "loading"):
+        files.make_directory(spilled)
+        forgets.start()
+        deadline = time.monotonic() + 30
+        while locks.holder(lake.layout.warehouse_lock.with_suffix(".queue")) is None:
+            assert forgets.is_alive() and time.monotonic() < deadline, "it did not wait"
+            time.sleep(0.01)
+        assert spilled.exists()
+    forgets.join(30)
+    assert not spilled.exists()

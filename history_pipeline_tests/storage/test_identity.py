@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from history_pipeline.errors import ConfigurationError
+from history_pipeline.storage import files, locks
 from history_pipeline.storage.identity import open_data_dir
 from history_pipeline.storage.layout import Layout
+from history_pipeline.storage.schemas import LAKE_FORMAT
 
 SERVER, ZONE = "https://gws.example.com", "Europe/Berlin"
 
@@ -92,3 +96,28 @@ def test_a_file_in_the_directorys_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "d").write_text("a file")
     with pytest.raises(ConfigurationError, match="HISTORY_DATA_DIR"):
         opened(tmp_path / "d")
+
+
+def test_of_two_that_take_a_new_directory_at_once_the_first_has_it(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    refused: list[str] = []
+
+    def take() -> None:
+        try:
+            opened(tmp_path)
+        except ConfigurationError as exc:
+            refused.append(str(exc))
+
+    second = threading.Thread(target=take)
+    with locks.exclusive(layout.extraction_lock, "taking the directory", 0):
+        second.start()
+        deadline = time.monotonic() + 30
+        while locks.holder(layout.extraction_lock.with_suffix(".queue")) is None:
+            assert second.is_alive() and time.monotonic() < deadline, "it did not wait"
+            time.sleep(0.01)
+        files.replace_json(
+            {"server": "https://first.example.com", "zone": ZONE, "format": LAKE_FORMAT},
+            layout.identity,
+        )
+    second.join(30)
+    assert len(refused) == 1 and "https://first.example.com" in refused[0]

@@ -11,6 +11,8 @@ from history_pipeline.errors import StorageError
 from history_pipeline.storage import database, publishing
 from history_pipeline_tests.storage.lake import Lake, observation
 
+LOCKS = ("warehouse.lock", "warehouse.queue")
+
 
 def load_and_model(lake: Lake, run: int = 0) -> None:
     lake.load(run)
@@ -32,7 +34,7 @@ def test_it_belongs_to_its_owner_alone_and_nothing_lies_beside_it(lake: Lake) ->
     publishing.publish(lake.layout)
     assert stat.S_IMODE(lake.layout.published.stat().st_mode) == 0o600
     names = {path.name for path in lake.layout.root.iterdir() if path.is_file()}
-    assert names <= {"history.duckdb", "warehouse.duckdb", "warehouse.lock"}
+    assert names <= {"history.duckdb", "warehouse.duckdb", *LOCKS}
 
 
 def test_an_open_reader_keeps_the_old_file_and_a_new_one_gets_the_new(lake: Lake) -> None:
