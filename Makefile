@@ -1,5 +1,6 @@
 # Everything that a fresh machine with Python >= 3.11 (with venv), make and git needs.
 PYTHON ?= python3
+JOBS ?= 2
 VENV ?= .venv
 BIN := $(VENV)/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -21,10 +22,10 @@ ui: install
 	$(BIN)/history-pipeline ui
 
 test: install-dev
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n $(JOBS) --dist loadfile
 
 test-slow: install-dev
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow -n $(JOBS) --dist loadfile
 
 lint: install-dev
 	$(BIN)/ruff format --check history_pipeline history_pipeline_tests
