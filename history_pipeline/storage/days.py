@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from history_pipeline.storage import database, files, folding
+from history_pipeline.storage import damage, database, files, folding
 from history_pipeline.storage.database import quote
 from history_pipeline.storage.schemas import OBSERVATIONS
 from history_pipeline.storage.splitting import COPY_ID, DayCopies
@@ -25,10 +25,14 @@ def put_in_place(connection: duckdb.DuckDBPyConnection, path: Path, fresh: DayCo
     same copies changes nothing."""
     files.make_directory(path.parent)
     unfinished = path.with_name(f".{path.name}.new")
-    with files.storing(path), files.private(unfinished) as file:
-        with pq.ParquetWriter(
-            file, OBSERVATIONS, compression="zstd", compression_level=1
-        ) as writer:
+    with (
+        damage.looked_for(days=[path]),
+        files.gone_if_unfinished(unfinished),
+        database.translating(str(path)),
+        files.storing(path),
+        files.private(unfinished) as file,
+    ):
+        with pq.ParquetWriter(file, OBSERVATIONS, **files.PARQUET) as writer:
             for batch in _folded(connection, path if path.exists() else None, fresh):
                 writer.write_batch(batch)
         files.sync(file)
