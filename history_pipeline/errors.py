@@ -10,6 +10,8 @@
     ├── StorageError           disk, lock or file; what was answered is kept  (status 4)
     │   ├── LockTimeout        another process holds the lock
     │   ├── MemoryExhausted    DuckDB's limit does not do; more may
+    │   ├── Unwritable         the disk is full, read-only or broken; mended, it goes on
+    │   ├── Damaged            a file is not what was written there; the message says what to do
     │   └── ModelError         dbt could not build or test the models
     ├── AttemptSpent           ask again; counts against GWS_MAX_ATTEMPTS
     │   ├── DeadlineExceeded   accepted, but no notification in time
@@ -28,6 +30,8 @@ Errors carry facts and ids, never payloads, secrets or customers' text.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 
 class PipelineError(Exception):
@@ -68,6 +72,14 @@ class LockTimeout(StorageError):
 
 class MemoryExhausted(StorageError):
     """DuckDB's memory limit did not do, although it spills."""
+
+
+class Unwritable(StorageError):
+    """The disk takes nothing for now; the message says why, and what to do."""
+
+
+class Damaged(StorageError):
+    """A file cannot be read as what it is; the message names it."""
 
 
 class ModelError(StorageError):
@@ -132,3 +144,12 @@ class RequestRefused(PipelineError):
 
 class ContactUnknown(PipelineError):
     """The server does not know this contact (HTTP 404 or status code 6)."""
+
+
+def causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it came from, the latest first."""
+    seen: set[int] = set()
+    while exc is not None and id(exc) not in seen:
+        seen.add(id(exc))
+        yield exc
+        exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)

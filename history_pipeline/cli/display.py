@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -11,7 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -100,12 +101,37 @@ class CollectionProgress:
         return ", ".join(f"{count} {state.value}" for state, count in self._states.items())
 
 
+class _WithoutDagstersRecord(io.TextIOBase):
+    """Keeps from the screen what Dagster could not write into its own record: a page of SQL for
+    each event. That it could not is told by the error that the run ends with."""
+
+    _COMPLAINT = "Exception while writing logger call to event log"
+
+    def __init__(self, screen: TextIO) -> None:
+        self._screen = screen
+
+    def write(self, text: str) -> int:
+        if not text.startswith(self._COMPLAINT):
+            self._screen.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._screen.flush()
+
+    def isatty(self) -> bool:
+        return self._screen.isatty()
+
+    def fileno(self) -> int:
+        return self._screen.fileno()
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Dagster and dbt talk to their UI and their log files; a terminal gets what it can use."""
     warnings.filterwarnings("ignore", module="dagster.*")
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     with (
+        contextlib.redirect_stderr(_WithoutDagstersRecord(sys.stderr)),
         open(os.devnull, "w", encoding="utf-8") as nowhere,  # noqa: PTH123
         contextlib.redirect_stdout(nowhere),
     ):

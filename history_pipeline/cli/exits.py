@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 
 from history_pipeline.cli import stopping
-from history_pipeline.errors import ConfigurationError, PipelineError, ServerUnusable
+from history_pipeline.errors import ConfigurationError, PipelineError, ServerUnusable, causes
 from history_pipeline.history.running import SIGNALS
 
 
@@ -25,7 +25,7 @@ class Exit(IntEnum):
 
 def status_of(exc: BaseException) -> int:
     """The exit status for an error, whatever it is wrapped in."""
-    for cause in _causes(exc):
+    for cause in causes(exc):
         stopped_by = getattr(cause, "signal_number", None)
         if isinstance(stopped_by, int):
             return 128 + stopped_by
@@ -43,7 +43,7 @@ def status_of(exc: BaseException) -> int:
 def message_of(exc: BaseException) -> str:
     """What to tell: our own errors speak for themselves. Of foreign ones only the kind and the
     place are shown, because their texts may quote a customer's data."""
-    for cause in _causes(exc):
+    for cause in causes(exc):
         if isinstance(cause, PipelineError):
             return str(cause)
         if status_of(cause) > 128:
@@ -85,14 +85,6 @@ def _interrupt_once() -> None:
 
     for number in SIGNALS:
         signal.signal(number, interrupt)
-
-
-def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while exc is not None and id(exc) not in seen:
-        seen.add(id(exc))
-        yield exc
-        exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
 
 
 def _is_dagsters_interrupt(exc: BaseException) -> bool:

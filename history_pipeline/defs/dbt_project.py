@@ -17,7 +17,7 @@ import history_pipeline
 from history_pipeline.defs.environment import told
 from history_pipeline.errors import ModelError
 from history_pipeline.settings import DEFAULT_DATA_DIR
-from history_pipeline.storage import files, locks
+from history_pipeline.storage import files, locks, space
 from history_pipeline.storage.layout import Layout
 
 PARSE_DEADLINE = 120.0
@@ -92,6 +92,7 @@ def _parse(layout: Layout, target: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
+        space.must_be_writable(layout.dbt)
         raise ModelError(f"dbt cannot parse its project: {done.stdout[-2000:]}")
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 
 from history_pipeline.defs import home, loading, partitions
 from history_pipeline.defs.models import end_builds, model_keys
 from history_pipeline.defs.pipeline import Pipeline
+from history_pipeline.errors import PipelineError, causes
 from history_pipeline.history.extraction import Progress
 from history_pipeline.model import Window
+from history_pipeline.storage import obstacles, space
 
 _CONTACTS = [dg.AssetKey("contacts")]
 _AFTER = [dg.AssetKey("warehouse"), *model_keys, dg.AssetKey("published")]
@@ -23,6 +30,10 @@ class Launcher:
     """Runs assets of the `daily` job; a step's own error is raised as it is."""
 
     def __init__(self, progress: Progress, server_patience: float) -> None:
+        with _writable():
+            self._open(progress, server_patience)
+
+    def _open(self, progress: Progress, server_patience: float) -> None:
         # that somebody else is at work is said at once, as long as nothing is under way
         self._pipeline = Pipeline(progress, patience=0, server_patience=server_patience)
         self._instance = home.instance()
@@ -42,14 +53,34 @@ class Launcher:
 
     def _run(self, keys: Sequence[dg.AssetKey], tags: Mapping[str, str]) -> None:
         run_id = str(uuid.uuid4())
-        try:
-            self._job.execute_in_process(
-                instance=self._instance,
-                asset_selection=list(keys),
-                run_id=run_id,
-                tags={**tags, **home.process_tag(run_id)},
-                run_config=_LOGGERS,
-            )
-        finally:
-            end_builds()
-            home.name_origin(self._instance, run_id)
+        with _writable():
+            try:
+                self._job.execute_in_process(
+                    instance=self._instance,
+                    asset_selection=list(keys),
+                    run_id=run_id,
+                    tags={**tags, **home.process_tag(run_id)},
+                    run_config=_LOGGERS,
+                )
+            finally:
+                end_builds()
+                home.name_origin(self._instance, run_id)
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    """Where Dagster cannot write down what happens, that ends the run; a step's own error, which
+    it could not write down either, goes first."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error, OSError) as exc:
+        if any(isinstance(cause, PipelineError) for cause in causes(exc)):
+            raise
+        directory = Path(os.environ["DAGSTER_HOME"])
+        space.must_be_writable(directory)
+        number = exc.errno if isinstance(exc, OSError) else obstacles.number_in(str(exc))
+        if isinstance(exc, OSError) and not obstacles.is_known(number):
+            raise
+        raise obstacles.error(
+            f"store Dagster's files in {directory}", number, type(exc).__name__
+        ) from exc

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -21,8 +22,8 @@ from packaging.version import Version
 
 from history_pipeline.defs import dbt_project, turns
 from history_pipeline.defs.pipeline import Pipeline
-from history_pipeline.errors import ModelError
-from history_pipeline.storage import database, files, publishing
+from history_pipeline.errors import Damaged, ModelError
+from history_pipeline.storage import database, files, obstacles, publishing, space
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.publishing import Published
 from history_pipeline.storage.warehouse import writing
@@ -128,20 +129,28 @@ def _telling_what_failed(layout: Layout) -> Iterator[None]:
     """Names what dbt could not build or test. dbt's own words may quote a customer's text, and
     Dagster would keep them."""
     results = layout.dbt / "target" / "run_results.json"
-    results.unlink(missing_ok=True)
+    files.remove_tree(results)
     try:
         yield
     except DagsterDbtCliRuntimeError:
-        known = files.read_json(results) or {"results": []}
-        failed = [
-            str(result["unique_id"]).split(".")[2]
-            for result in known["results"]
-            if result["status"] in ("error", "fail")
-        ]
+        space.must_be_writable(layout.root)
+        failed = [result for result in _results(results) if result["status"] in ("error", "fail")]
+        number = obstacles.number_in(" ".join(str(result.get("message")) for result in failed))
+        if number is not None:
+            raise obstacles.error(f"store {layout.warehouse}", number, "dbt failed") from None
+        names = ", ".join(str(result["unique_id"]).split(".")[2] for result in failed)
         raise ModelError(
-            f"dbt could not build or test {', '.join(failed) or 'its models'}; "
+            f"dbt could not build or test {names or 'its models'}; "
             f"{results.with_name('dbt.log')} says why"
         ) from None
+
+
+def _results(path: Path) -> list[dict[str, Any]]:
+    """What dbt has written down; nothing where it did not come to that, or broke off there."""
+    try:
+        return list((files.read_json(path) or {}).get("results", []))
+    except Damaged:
+        return []
 
 
 @contextmanager
@@ -150,6 +159,8 @@ def _build(
 ) -> Iterator[DbtCliInvocation]:
     """dbt at work on what the context selects, or on everything. It raises while it is read, and
     it has ended when the block is left, however that comes about."""
+    with database.writing(layout.warehouse, layout.scratch):
+        pass  # whoever else has it open is waited for here; dbt would not wait
     os.environ.update(dbt_project.environment(layout))
     executable, *flags = dbt_project.command()
     cli = Dbt(

@@ -135,6 +135,8 @@ class Recorder:
         full, self._filling = self._filling, _Filling()
         ordinal, self._ordinal = self._ordinal, self._ordinal + 1
         self._writing = asyncio.create_task(asyncio.to_thread(self._write, full, ordinal))
+        # known at once, not with the next part: until then more would be asked, and lost
+        self._writing.add_done_callback(self._note_failure)
 
     async def _written(self) -> None:
         while self._writing is not None:
@@ -142,8 +144,10 @@ class Recorder:
             await asyncio.wait({writing})
             if self._writing is writing:
                 self._writing = None
-            if not writing.cancelled():
-                self._failure = self._failure or writing.exception()
+
+    def _note_failure(self, writing: asyncio.Task[None]) -> None:
+        if not writing.cancelled():
+            self._failure = self._failure or writing.exception()
 
     def _raise_failure(self) -> None:
         """A part that could not be written ends the run: going on would lose what it held."""

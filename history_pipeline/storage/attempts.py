@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from history_pipeline.errors import LockTimeout
 from history_pipeline.model import Source, Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import files, forgotten, locks
+from history_pipeline.storage import damage, files, forgotten, locks
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import FROZEN_CONTACTS, PLAN
 
@@ -63,7 +63,8 @@ class Attempt:
 
     def contact_ids(self) -> pa.Array:
         """The frozen list, sorted, each id once; about 20 bytes a contact."""
-        table = pq.read_table(self.directory / "contacts.parquet", schema=FROZEN_CONTACTS)
+        with damage.of_attempt(self.directory):
+            table = damage.read(self.directory / "contacts.parquet", schema=FROZEN_CONTACTS)
         return table["contact_id"].combine_chunks()
 
     @property
@@ -74,7 +75,8 @@ class Attempt:
     def planned(self, window: Window, sources: tuple[Source, ...]) -> Planned:
         if not self.plan.exists():
             return Planned(self.contact_ids(), _EXEMPT.empty_table())
-        rows = pq.read_table(self.plan, schema=PLAN)
+        with damage.of_attempt(self.directory):
+            rows = damage.read(self.plan, schema=PLAN)
         mine = rows.filter(pc.equal(rows["window_start"], pa.scalar(window.start, pa.date32())))
         unique = mine["contact_id"].combine_chunks().unique()
         ids = unique.take(pc.sort_indices(unique))
@@ -261,7 +263,8 @@ def _write(attempt: Attempt) -> None:
 
 def _read(directory: Path) -> Attempt | None:
     """None where the directory holds no attempt yet: killed before its first file was whole."""
-    facts: dict[str, Any] | None = files.read_json(directory / "attempt.json")
+    with damage.of_attempt(directory):
+        facts: dict[str, Any] | None = files.read_json(directory / "attempt.json")
     if facts is None:
         return None
     return Attempt(

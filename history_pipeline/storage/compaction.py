@@ -15,7 +15,7 @@ import duckdb
 
 from history_pipeline.errors import StorageError
 from history_pipeline.model import RequestState, Source, Window
-from history_pipeline.storage import database, days, files, parts
+from history_pipeline.storage import damage, database, days, files, parts
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.database import paths, quote
 from history_pipeline.storage.layout import Layout
@@ -57,7 +57,8 @@ def compact(
         _write_ledger(connection, layout, attempt, window, written, accounts, scope, now)
         return accounts
 
-    accounts = database.in_little_memory(layout.scratch, work)
+    with damage.looked_for(parts=written):
+        accounts = database.in_little_memory(layout.scratch, work)
     if directory.exists():
         files.remove_tree(directory)
     return accounts

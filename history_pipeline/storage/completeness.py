@@ -24,7 +24,7 @@ class Span(NamedTuple):
 
 
 def spans(layout: Layout) -> list[Span]:
-    with database.reading(layout.published, layout.scratch) as connection:
+    with database.reading(layout.published, layout.scratch, patience=0) as connection:
         rows = connection.execute(_SPANS).fetchall()
     return [Span(*row) for row in rows]
 

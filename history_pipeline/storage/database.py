@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 
-from history_pipeline.errors import MemoryExhausted, StorageError
-from history_pipeline.storage import files
+from history_pipeline.errors import LockTimeout, MemoryExhausted, StorageError
+from history_pipeline.storage import files, locks, obstacles
 
 T = TypeVar("T")
 
@@ -22,6 +24,12 @@ LAKE_MEMORY_LIMIT = "64MB"
 ROWS_AT_ONCE = 50_000
 BYTES_AT_ONCE = 12 * 1024 * 1024
 """What is grouped at a time within LAKE_MEMORY_LIMIT."""
+
+_LOOKS = 0.2
+"""Seconds between two tries at a file that somebody has open."""
+
+_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_IF_DAMAGED = "if it is damaged, history-pipeline rebuild makes it anew from the lake"
 
 STORAGE_VERSION = "v1.2.0"
 """What analysts' older DuckDB versions can read."""
@@ -54,46 +62,73 @@ def in_little_memory(scratch: Path, work: Callable[[duckdb.DuckDBPyConnection], 
             return work(connection)
 
 
-@contextlib.contextmanager
-def writing(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse, made where it is absent, with its tables in the default catalog."""
-    files.make_directory(scratch)
-    with translating(str(path)):
-        connection = duckdb.connect(":memory:", config=_config(scratch))
-        try:
-            connection.execute("set TimeZone = 'UTC'")
-            connection.execute(
-                f"attach {quote(str(path))} as warehouse (storage_version '{STORAGE_VERSION}')"
-            )
-            connection.execute("use warehouse")
-            yield connection
-        finally:
-            connection.close()
+def writing(
+    path: Path, scratch: Path, patience: float | None = None
+) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """The warehouse, made where it is absent, with its tables in the default catalog. Waits
+    `patience` seconds at most for another process that has it open, then LockTimeout."""
+    return _attached(path, f"storage_version '{STORAGE_VERSION}'", scratch, patience)
+
+
+def reading(
+    path: Path, scratch: Path, patience: float | None = None
+) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """A DuckDB file to read only, in the default catalog. Waits like `writing`."""
+    return _attached(path, "read_only", scratch, patience)
 
 
 @contextlib.contextmanager
-def reading(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB file to read only, in the default catalog."""
+def _attached(
+    path: Path, options: str, scratch: Path, patience: float | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     files.make_directory(scratch)
-    with translating(str(path)):
+    with translating(str(path), path):
         connection = duckdb.connect(":memory:", config=_config(scratch))
         try:
             connection.execute("set TimeZone = 'UTC'")
-            connection.execute(f"attach {quote(str(path))} as opened (read_only)")
+            statement = f"attach {quote(str(path))} as opened ({options})"
+            _attach(connection, statement, path, locks.patience() if patience is None else patience)
             connection.execute("use opened")
             yield connection
         finally:
             connection.close()
 
 
+def _attach(
+    connection: duckdb.DuckDBPyConnection, statement: str, path: Path, patience: float
+) -> None:
+    """Our own processes take turns by the lock file; somebody else's DuckDB is waited for here."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute(statement)
+        except duckdb.IOException as exc:
+            holder = _HOLDER.search(str(exc))
+            if holder is None:
+                raise
+            if time.monotonic() >= deadline:
+                raise LockTimeout(
+                    f"{path.name} is held by process {holder['pid']} ({holder['program']}); "
+                    f"waited {patience:g} s; end that, and the same command goes on"
+                ) from exc
+            time.sleep(_LOOKS)
+        else:
+            return
+
+
 @contextlib.contextmanager
-def translating(what: str) -> Iterator[None]:
+def translating(what: str, database_file: Path | None = None) -> Iterator[None]:
+    """Of an error that no disk and no lock explains, the file itself may be the cause."""
     try:
         yield
-    except duckdb.OutOfMemoryException as exc:
-        raise MemoryExhausted(f"DuckDB ran out of memory on {what}") from exc
     except duckdb.Error as exc:
-        raise StorageError(f"DuckDB failed on {what}: {_first_line(exc)}") from exc
+        number = obstacles.number_in(str(exc))
+        if number is not None:
+            raise obstacles.error(f"store {what}", number, _first_line(exc)) from exc
+        if isinstance(exc, duckdb.OutOfMemoryException):
+            raise MemoryExhausted(f"DuckDB ran out of memory on {what}") from exc
+        advice = f"; {_IF_DAMAGED}" if database_file is not None else ""
+        raise StorageError(f"DuckDB failed on {what}: {_first_line(exc)}{advice}") from exc
 
 
 def shares(rows: int, size: int = 0) -> int:

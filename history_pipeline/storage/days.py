@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from history_pipeline.storage import database, files, folding, versions
+from history_pipeline.storage import damage, database, files, folding, versions
 from history_pipeline.storage.database import quote
 from history_pipeline.storage.schemas import MOMENT, OBSERVATIONS
 from history_pipeline.storage.splitting import COPY_ID, DayCopies
@@ -54,10 +54,14 @@ def put_in_place(
     unfinished = path.with_name(f".{path.name}.new")
     known = path if path.exists() else None
     superseded = versions.Superseded(path, versions_)
-    with files.storing(path), files.private(unfinished) as file:
-        with pq.ParquetWriter(
-            file, OBSERVATIONS, compression="zstd", compression_level=1
-        ) as writer:
+    with (
+        damage.looked_for(days=[path, versions_]),
+        files.gone_if_unfinished(unfinished),
+        database.translating(str(path)),
+        files.storing(path),
+        files.private(unfinished) as file,
+    ):
+        with pq.ParquetWriter(file, OBSERVATIONS, **files.PARQUET) as writer:
             for batch in _folded(connection, known, fresh, superseded):
                 writer.write_batch(batch)
         files.sync(file)

@@ -17,9 +17,17 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from history_pipeline.errors import StorageError
+from history_pipeline.errors import Damaged
+from history_pipeline.storage import obstacles
 
 OWNER_ONLY = 0o077
+
+PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    # a flipped bit would go unseen otherwise
+    "write_page_checksum": True,
+}
 
 
 def keep_private() -> None:
@@ -34,7 +42,20 @@ def storing(what: Path) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as exc:
         reason = getattr(exc, "strerror", None) or type(exc).__name__
-        raise StorageError(f"cannot store {what}: {reason}") from exc
+        number = exc.errno if isinstance(exc, OSError) else None
+        raise obstacles.error(f"store {what}", number, reason) from exc
+
+
+@contextlib.contextmanager
+def gone_if_unfinished(*fresh: Path) -> Iterator[None]:
+    """Where the block fails, what it was making does not take up the room that may be missing."""
+    try:
+        yield
+    except BaseException:
+        for path in fresh:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
 
 
 def make_directory(path: Path) -> None:
@@ -45,7 +66,7 @@ def make_directory(path: Path) -> None:
 def write_table(table: pa.Table, path: Path) -> None:
     """Writes Parquet and has the disk confirm it. Not atomic by itself."""
     with storing(path), private(path) as file:
-        pq.write_table(table, file, compression="zstd", compression_level=1)
+        pq.write_table(table, file, **PARQUET)
         sync(file)
 
 
@@ -82,13 +103,13 @@ def replace_json(value: Any, path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value, or None where there is no file. A damaged one is a StorageError."""
+    """The value, or None where there is no file. Raises Damaged."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as exc:
-        raise StorageError(f"{path} cannot be read: {type(exc).__name__}") from exc
+        raise Damaged(f"{path} cannot be read: {type(exc).__name__}") from exc
 
 
 def sync(file: IO[bytes]) -> None:

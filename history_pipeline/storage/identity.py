@@ -6,10 +6,11 @@ before anything is asked.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
-from history_pipeline.errors import ConfigurationError, StorageError
+from history_pipeline.errors import ConfigurationError, StorageError, Unwritable
 from history_pipeline.storage import files, locks, migration
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import LAKE_FORMAT
@@ -21,20 +22,23 @@ def open_data_dir(root: Path, *, server: str, zone: str, to_rebuild: bool = Fals
     """Makes the directory where it is absent, and checks that it is ours to write. Only a rebuild
     may come with another zone. A lake of an older format is brought to the present one.
 
-    Raises ConfigurationError where it belongs to another server or zone, or cannot be written;
-    LockTimeout where a run is at work on a lake of an older format.
+    Raises ConfigurationError where it belongs to another server or zone, or may not be written;
+    Unwritable where its disk is full or read-only; LockTimeout where a run is at work on a lake
+    of an older format.
     """
     layout = Layout(root)
     files.keep_private()
     try:
         files.make_directory(root)
-        if not os.access(root, os.W_OK | os.X_OK):
-            raise StorageError("no permission to write")
+        with files.storing(root):
+            _check_writable(root)
         known = files.read_json(layout.identity)
         if known is None:
             known = _take(layout, {"server": server, "zone": zone, "format": LAKE_FORMAT})
         if not isinstance(known, dict):
             raise StorageError(f"{layout.identity.name} is damaged")
+    except Unwritable:
+        raise
     except StorageError as exc:
         raise ConfigurationError(
             f"HISTORY_DATA_DIR cannot be used: {exc}; give a directory that this user may write"
@@ -70,6 +74,13 @@ def note_zone(layout: Layout, zone: str) -> None:
     known = {**files.read_json(layout.identity), "zone": zone}
     known.pop(_RECUTTING, None)
     files.replace_json(known, layout.identity)
+
+
+def _check_writable(root: Path) -> None:
+    if os.statvfs(root).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _check(known: dict[str, object], *, server: str, zone: str | None, root: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
@@ -19,7 +20,8 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from history_pipeline.errors import LockTimeout, StorageError
+from history_pipeline.errors import ConfigurationError, LockTimeout
+from history_pipeline.storage import obstacles
 from history_pipeline.storage.processes import Process, this_process
 
 DEADLINE = 10.0
@@ -28,6 +30,24 @@ DEADLINE = 10.0
 _BETWEEN_TRIES = 0.1
 _UNTIL_NAMED = 1.0
 """Seconds more for one that has just got the lock and not said its name yet."""
+
+PATIENCE = 120.0
+"""Seconds to wait for another writer: a load of millions of rows takes a few."""
+
+_PATIENCE_SET_BY = "HISTORY_LOCK_SECONDS"
+
+
+def patience() -> float:
+    """Seconds to wait for whoever else holds the warehouse. Raises ConfigurationError where the
+    operator has set what is no number of seconds."""
+    given = os.environ.get(_PATIENCE_SET_BY) or str(PATIENCE)
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ConfigurationError(f"{_PATIENCE_SET_BY} {given!r} is no number of seconds")
+    return seconds
 
 
 @contextlib.contextmanager
@@ -54,10 +74,7 @@ def holder(path: Path) -> str | None:
         return None
     with contextlib.suppress(Timeout), _lock(path).acquire(timeout=0):
         return None
-    return _named(path) or _NAMELESS
-
-
-_NAMELESS = "another process"
+    return _named(path) or _unnamed(path)
 
 
 class _Place:
@@ -94,7 +111,8 @@ class _Place:
                 named = _named(self._path)
                 if named or waited >= deadline + _UNTIL_NAMED:
                     raise LockTimeout(
-                        f"{self._path.name} is held by {named or _NAMELESS}; waited {deadline:g} s"
+                        f"{self._path.name} is held by {named or _unnamed(self._path)}; "
+                        f"waited {deadline:g} s"
                     )
             yield
 
@@ -107,7 +125,8 @@ class _Place:
         except Timeout:
             return False
         except OSError as exc:
-            raise StorageError(f"cannot lock {self._path}: {exc.strerror}") from exc
+            reason = exc.strerror or type(exc).__name__
+            raise obstacles.error(f"lock {self._path}", exc.errno, reason) from exc
         self._say_who()
         self._queue.release()
         return True
@@ -139,3 +158,19 @@ def _named(path: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None if process.is_dead else f"process {process.pid} ({purpose})"
+
+
+def _unnamed(path: Path) -> str:
+    """Where the holder could not say its name, or is none of ours, the processes are named that
+    have the file open: those that wait are among them."""
+    having = list(_having_open(path.resolve()))
+    return f"process {' or '.join(having)}" if having else "another process"
+
+
+def _having_open(path: Path) -> Iterator[str]:
+    """Ids of other processes, of those that may be looked at."""
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name != str(os.getpid()):
+            with contextlib.suppress(OSError):
+                if any(each.readlink() == path for each in (process / "fd").iterdir()):
+                    yield process.name

@@ -49,7 +49,7 @@ def _from_first(layout: Layout) -> None:
 def _rewrite(path: Path) -> None:
     unfinished = path.with_name(f".{path.name}.new")
     with files.storing(path), pq.ParquetFile(path) as old, files.private(unfinished) as file:
-        with pq.ParquetWriter(file, OBSERVATIONS, compression="zstd", compression_level=1) as new:
+        with pq.ParquetWriter(file, OBSERVATIONS, **files.PARQUET) as new:
             for batch in old.iter_batches(_BATCH_ROWS):
                 table = pa.Table.from_batches([batch])
                 table = table.append_column("unchanged_since", table["first_seen_at"])

@@ -9,10 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from history_pipeline.errors import StorageError
-from history_pipeline.storage import files
+from history_pipeline.storage import damage, files
 from history_pipeline.storage.schemas import LEDGER
 
 OBSERVATIONS_FILE = "observations.parquet"
@@ -56,10 +54,8 @@ def settled(directory: Path) -> pa.Table:
     columns = ["contact_id", "source", "state"]
     tables = []
     for part in whole(directory):
-        try:
-            tables.append(pq.read_table(part / LEDGER_FILE, columns=columns))
-        except (OSError, pa.ArrowException) as exc:
-            raise StorageError(f"{part} is damaged: remove it and run again") from exc
+        with damage.of_part(part):
+            tables.append(damage.read(part / LEDGER_FILE, columns=columns))
     if not tables:
         return LEDGER.empty_table().select(columns)
     return pa.concat_tables(tables)

@@ -60,11 +60,12 @@ def publish(layout: Layout) -> Published:
         raise StorageError(
             "the models are older than what is loaded; materialize the dbt models, then `published`"
         )
-    with files.storing(fresh):
-        shutil.copyfile(layout.warehouse, fresh)
-        fresh.chmod(0o600)
-        files.sync_file(fresh)
-    files.replace(fresh, layout.published)
+    with files.gone_if_unfinished(fresh):
+        with files.storing(fresh):
+            shutil.copyfile(layout.warehouse, fresh)
+            fresh.chmod(0o600)
+            files.sync_file(fresh)
+        files.replace(fresh, layout.published)
     return Published(layout.published, layout.published.stat().st_size, int(row[2]))
 
 

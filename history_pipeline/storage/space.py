@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
+from history_pipeline.storage import files
 from history_pipeline.storage.layout import Layout
 
 RESERVE = 500 * 1024 * 1024
 """For parts, day files and DuckDB's spilling, beside the copies of the warehouse."""
 
 _MEGABYTE = 1024 * 1024
+
+
+def must_be_writable(directory: Path) -> None:
+    """Raises Unwritable where the disk takes not even a megabyte: then that is why others, who do
+    not tell, have failed there."""
+    probe = directory / f".probe-{os.getpid()}"
+    with files.gone_if_unfinished(probe), files.storing(directory):
+        with files.private(probe) as file:
+            file.write(bytes(_MEGABYTE))
+            files.sync(file)
+        probe.unlink()
 
 
 def shortage(layout: Layout) -> str | None:

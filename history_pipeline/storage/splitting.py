@@ -16,10 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
-import pyarrow.parquet as pq
 
-from history_pipeline.errors import StorageError
-from history_pipeline.storage import files
+from history_pipeline.storage import damage, files
 from history_pipeline.storage.schemas import OBSERVATIONS
 
 COPY_ID = "copy_id"
@@ -79,7 +77,8 @@ class _Splitter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._open, files.storing(self._directory):
+        # closing writes what is still held in memory, so it can fail like writing
+        with files.storing(self._directory), self._open:
             if kind is None:
                 self._flush()
 
@@ -122,9 +121,5 @@ class _Splitter:
 
 
 def _read(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path, schema=OBSERVATIONS)
-    except (OSError, pa.ArrowException) as exc:
-        raise StorageError(
-            f"{path.parent} is damaged: remove it, and what it held is asked for again"
-        ) from exc
+    with damage.of_part(path.parent):
+        return damage.read(path, schema=OBSERVATIONS)

@@ -40,7 +40,7 @@ class Superseded:
             files.make_directory(self._versions.parent)
             with files.storing(self._apart), files.private(self._apart):
                 pass
-            self._writer = pq.ParquetWriter(self._apart, OBSERVATIONS, compression="zstd")
+            self._writer = pq.ParquetWriter(self._apart, OBSERVATIONS, **files.PARQUET)
         connection.register("found", found)
         rows = connection.sql(f"""
             select held.* replace (found.superseded_at as superseded_at)
@@ -68,7 +68,7 @@ def write(path: Path, known: DayCopies) -> None:
     """A new version file, of versions that are known already."""
     files.make_directory(path.parent)
     with files.storing(path), files.private(path) as file, known.batches() as reader:
-        with pq.ParquetWriter(file, OBSERVATIONS, compression="zstd") as writer:
+        with pq.ParquetWriter(file, OBSERVATIONS, **files.PARQUET) as writer:
             for batch in reader:
                 writer.write_batch(batch.select(OBSERVATIONS.names))
         files.sync(file)
@@ -78,7 +78,7 @@ def _extend(connection: duckdb.DuckDBPyConnection, path: Path, added: str, rows:
     """The versions that the file holds, and of `added` those that it does not hold yet."""
     unfinished = path.with_name(f".{path.name}.new")
     with files.storing(path), files.private(unfinished) as file:
-        with pq.ParquetWriter(file, OBSERVATIONS, compression="zstd") as writer:
+        with pq.ParquetWriter(file, OBSERVATIONS, **files.PARQUET) as writer:
             for batch in _extended(connection, path if path.exists() else None, added, rows):
                 writer.write_batch(batch.select(OBSERVATIONS.names).cast(OBSERVATIONS))
         files.sync(file)

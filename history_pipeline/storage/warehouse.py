@@ -17,15 +17,12 @@ from typing import Any
 import duckdb
 
 from history_pipeline.errors import StorageError
-from history_pipeline.storage import coverage, database, files, locks, parts
+from history_pipeline.storage import coverage, damage, database, files, locks, parts
 from history_pipeline.storage.database import paths
 from history_pipeline.storage.folding import WINNER_COLUMNS, content, folded, winners
 from history_pipeline.storage.layout import Layout
 
 WAREHOUSE_FORMAT = 2
-LOCK_DEADLINE = 120.0
-"""Seconds to wait for another writer: a load of millions of rows takes a few."""
-
 ROWS_AT_ONCE = 500_000
 """Interactions of one share of a load: what is held of them while the best copies are chosen."""
 
@@ -54,9 +51,10 @@ class _LakeFile:
 
 
 @contextmanager
-def writing(layout: Layout, purpose: str, deadline: float = LOCK_DEADLINE) -> Iterator[None]:
+def writing(layout: Layout, purpose: str, deadline: float | None = None) -> Iterator[None]:
     """Holds the warehouse's lock: whoever writes to it, dbt included, does so in here."""
-    with locks.exclusive(layout.warehouse_lock, purpose, deadline):
+    seconds = locks.patience() if deadline is None else deadline
+    with locks.exclusive(layout.warehouse_lock, purpose, seconds):
         yield
 
 
@@ -80,7 +78,8 @@ def _rebuild(layout: Layout, now: datetime) -> Loaded:
     fresh = layout.warehouse.with_name(f".{layout.warehouse.name}.new")
     for leftover in (fresh, _log_of(fresh)):
         files.remove_tree(leftover)
-    loaded = _load(layout, fresh, now)
+    with files.gone_if_unfinished(fresh, _log_of(fresh)):
+        loaded = _load(layout, fresh, now)
     # what is not in the old file yet belongs to that file; it would spoil the new one
     files.remove_tree(_log_of(layout.warehouse))
     files.replace(fresh, layout.warehouse)
@@ -106,9 +105,14 @@ def _load(layout: Layout, path: Path, now: datetime) -> Loaded:
         _prepare(connection)
         days, versions, windows, contacts, resolved = _news(connection, layout)
         connection.execute("begin transaction")
-        _load_days(connection, layout, days)
-        _load_versions(connection, [file.path for file in versions])
-        _load_windows(connection, layout, [window.path for window in windows])
+        ledgers = [window.path for window in windows]
+        with (
+            damage.looked_for(days=[*layout.day_files(), *layout.version_files()], ledgers=ledgers),
+            database.translating(str(path), path),
+        ):
+            _load_days(connection, layout, days)
+            _load_versions(connection, [file.path for file in versions])
+            _load_windows(connection, layout, ledgers)
         if contacts:
             _load_contacts(connection, layout)
         fresh = [*days, *versions, *windows, *contacts, *resolved]

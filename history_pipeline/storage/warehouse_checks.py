@@ -60,7 +60,7 @@ def first_incomplete_day(layout: Layout, zone: ZoneInfo, now: datetime) -> date 
     if not layout.published.exists():
         return None
     yesterday = now.astimezone(zone).date() - timedelta(days=1)
-    with database.reading(layout.published, layout.scratch) as connection:
+    with database.reading(layout.published, layout.scratch, patience=0) as connection:
         return first_incomplete(connection, yesterday)
 
 

@@ -123,6 +123,20 @@ class Ui:
         )
         return str(launched["run"]["runId"])
 
+    def terminate(self, run_id: str) -> None:
+        """What the button «Terminate» does."""
+        self.ask(
+            """mutation($id: String!) {
+                terminateRun(runId: $id) {
+                    ... on TerminateRunSuccess { run { status } }
+                    ... on TerminateRunFailure { message }
+                    ... on RunNotFoundError { message }
+                    ... on PythonError { message }
+                }
+            }""",
+            id=run_id,
+        )
+
     def run_ended(self, run_id: str) -> str:
         """How it ended."""
         return waited_for(lambda: self._ended_run(run_id))

@@ -1,0 +1,97 @@
+"""Which file of the lake is damaged, and what the operator does about it.
+
+It is looked for where something could not be read, because DuckDB's errors quote values and are
+not passed on, and its readers check no sums.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from history_pipeline.errors import Damaged, MemoryExhausted, StorageError, Unwritable
+from history_pipeline.storage import files
+
+_BATCH_ROWS = 10_000
+
+
+def read(path: Path, **how: Any) -> pa.Table:
+    """A Parquet file, its sums checked. Raises OSError or ArrowException where it is damaged."""
+    return pq.read_table(path, page_checksum_verification=True, **how)
+
+
+@contextlib.contextmanager
+def of_part(part: Path) -> Iterator[None]:
+    """Translates the errors of reading one."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as exc:
+        raise Damaged(f"{part} is damaged: remove it, and what it held is asked for again") from exc
+
+
+@contextlib.contextmanager
+def of_attempt(directory: Path) -> Iterator[None]:
+    """Translates the errors of reading what a run has noted at its start."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, Damaged) as exc:
+        raise Damaged(f"{directory} is damaged: remove it, and a new run begins") from exc
+
+
+@contextlib.contextmanager
+def looked_for(
+    *, parts: Iterable[Path] = (), days: Iterable[Path] = (), ledgers: Iterable[Path] = ()
+) -> Iterator[None]:
+    """Where the block fails, and one of these that it has read is damaged, that is the error."""
+    try:
+        yield
+    except (Unwritable, MemoryExhausted):
+        raise
+    except StorageError as exc:
+        for part in filter(_holds_damage, parts):
+            with of_part(part):
+                raise OSError from exc
+        for path in filter(_is_damaged, days):
+            raise Damaged(f"{path} is damaged: {_of_days(path.stem, path.stem)}") from exc
+        for directory in filter(_holds_damage, ledgers):
+            _, first, end = directory.name.rsplit(".", 2)
+            last = date.fromordinal(date.fromisoformat(end).toordinal() - 1)
+            raise Damaged(f"{directory} is damaged: {_of_days(first, last.isoformat())}") from exc
+        raise
+
+
+def _of_days(first: str, last: str) -> str:
+    return (
+        "put a copy of it back, or remove it and ask for its days again: history-pipeline "
+        f"backfill --from {first} --to {last}"
+    )
+
+
+def _holds_damage(directory: Path) -> bool:
+    """Every part and every window has a ledger; one that was killed has none of its names."""
+    tables = sorted(directory.glob("*.parquet"))
+    if not (directory / "ledger.parquet").exists() or any(map(_is_damaged, tables)):
+        return True
+    try:
+        files.read_json(directory / "run.json")
+    except Damaged:
+        return True
+    return False
+
+
+def _is_damaged(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for _ in file.iter_batches(_BATCH_ROWS):
+                pass
+    except (OSError, pa.ArrowException):
+        return True
+    return False
