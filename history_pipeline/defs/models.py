@@ -20,7 +20,7 @@ from dagster_dbt import (
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
-from history_pipeline.defs import dbt_project, turns
+from history_pipeline.defs import dbt_project
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.errors import Damaged, ModelError
 from history_pipeline.storage import database, files, obstacles, publishing, space
@@ -81,11 +81,7 @@ def models(
 ) -> Iterator[Any]:
     """`dbt build`: staging, intermediate, marts and their tests."""
     layout = pipeline.layout
-    with (
-        turns.awaited(pipeline.patience),
-        writing(layout, "dbt"),
-        _telling_what_failed(layout),
-    ):
+    with writing(layout, "dbt"), _telling_what_failed(layout):
         with _build(layout, context) as build:
             yield from build.stream()
         if not context.is_subset:

@@ -24,7 +24,7 @@ class Pipeline:
     `progress` is told how far a collection is. `attempt` is the run that `backfill` has opened
     and whose windows it asks for one by one; a run from the UI, a re-execution of one of
     `backfill`'s included, is an attempt of its own. `patience` is how many minutes a step waits
-    while another run asks the server or writes to the warehouse, `server_patience` how many
+    while another run asks the server, `server_patience` how many
     seconds the server may be unusable.
     """
 

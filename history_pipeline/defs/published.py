@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from history_pipeline.defs import models, turns
+from history_pipeline.defs import models
 from history_pipeline.defs.pipeline import Pipeline
 
 
@@ -12,8 +12,7 @@ def published(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # 
 
     It is replaced atomically: open readers keep what they have, and nobody sees half a load.
     """
-    with turns.awaited(pipeline.patience):
-        done = models.publish(pipeline.layout)
+    done = models.publish(pipeline.layout)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(done.path),

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from history_pipeline.defs import shown, turns
+from history_pipeline.defs import shown
 from history_pipeline.defs.interactions import interactions
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.daily import LONGEST
@@ -43,12 +43,8 @@ def warehouse(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # 
 
     Only the pipeline opens this file; analysts read what `published` makes of it.
     """
-    with turns.awaited(pipeline.patience):
-        loaded = loading.load(pipeline.layout, utc_now())
-    with (
-        turns.awaited(pipeline.patience),
-        loading.writing(pipeline.layout, "checking the warehouse"),
-    ):
+    loaded = loading.load(pipeline.layout, utc_now())
+    with loading.writing(pipeline.layout, "checking the warehouse"):
         facts = warehouse_checks.inspect(pipeline.layout, pipeline.settings.zone, utc_now())
     return dg.MaterializeResult(
         metadata={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import time
@@ -24,6 +25,8 @@ LAKE_MEMORY_LIMIT = "64MB"
 ROWS_AT_ONCE = 50_000
 BYTES_AT_ONCE = 12 * 1024 * 1024
 """What is grouped at a time within LAKE_MEMORY_LIMIT."""
+
+log = logging.getLogger(__name__)
 
 _LOOKS = 0.2
 """Seconds between two tries at a file that somebody has open."""
@@ -98,7 +101,8 @@ def _attach(
     connection: duckdb.DuckDBPyConnection, statement: str, path: Path, patience: float
 ) -> None:
     """Our own processes take turns by the lock file; somebody else's DuckDB is waited for here."""
-    deadline = time.monotonic() + patience
+    began = time.monotonic()
+    is_said = False
     while True:
         try:
             connection.execute(statement)
@@ -106,11 +110,15 @@ def _attach(
             holder = _HOLDER.search(str(exc))
             if holder is None:
                 raise
-            if time.monotonic() >= deadline:
+            waited = time.monotonic() - began
+            who = f"{path.name} is held by process {holder['pid']} ({holder['program']})"
+            if waited >= patience:
                 raise LockTimeout(
-                    f"{path.name} is held by process {holder['pid']} ({holder['program']}); "
-                    f"waited {patience:g} s; end that, and the same command goes on"
+                    f"{who}; waited {patience:g} s; end that, and the same command goes on"
                 ) from exc
+            if waited >= locks.UNTIL_SAID and not is_said:
+                log.warning("%s; waiting %g s for it", who, patience)
+                is_said = True
             time.sleep(_LOOKS)
         else:
             return

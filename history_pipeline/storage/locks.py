@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,8 @@ from history_pipeline.errors import ConfigurationError, LockTimeout
 from history_pipeline.storage import obstacles
 from history_pipeline.storage.processes import Process, this_process
 
+log = logging.getLogger(__name__)
+
 DEADLINE = 10.0
 """Seconds that a command waits while another one asks the server."""
 
@@ -31,8 +34,11 @@ _BETWEEN_TRIES = 0.1
 _UNTIL_NAMED = 1.0
 """Seconds more for one that has just got the lock and not said its name yet."""
 
-PATIENCE = 120.0
-"""Seconds to wait for another writer: a load of millions of rows takes a few."""
+UNTIL_SAID = 5.0
+"""Seconds of waiting after which a log line says for whom."""
+
+PATIENCE = 600.0
+"""Seconds to wait for another writer: models over millions of rows take a few minutes."""
 
 _PATIENCE_SET_BY = "HISTORY_LOCK_SECONDS"
 
@@ -105,8 +111,13 @@ class _Place:
     def tries(self, deadline: float) -> Iterator[None]:
         """Ends with the lock held; until then it yields, for a pause before the next try."""
         began = time.monotonic()
+        is_said = False
         while not self._is_held():
             waited = time.monotonic() - began
+            if waited >= UNTIL_SAID and not is_said:
+                who = _named(self._path) or _unnamed(self._path)
+                log.warning("%s is held by %s; waiting %g s for it", self._path.name, who, deadline)
+                is_said = True
             if waited >= deadline:
                 named = _named(self._path)
                 if named or waited >= deadline + _UNTIL_NAMED:

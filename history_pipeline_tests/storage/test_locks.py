@@ -70,6 +70,24 @@ def test_who_waits_in_vain_is_told_who_holds_it_and_why(tmp_path: Path) -> None:
         assert "warehouse.lock" in str(caught.value)
 
 
+def test_a_long_wait_says_once_for_whom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(locks, "UNTIL_SAID", 0.1)
+    path = tmp_path / "warehouse.lock"
+    with (
+        exclusive(path, "loading the warehouse", 0),
+        pytest.raises(LockTimeout),
+        exclusive(path, "publishing", 0.5),
+    ):
+        raise AssertionError("two writers")
+    (said,) = caplog.messages
+    assert said == (
+        f"warehouse.lock is held by process {os.getpid()} (loading the warehouse); "
+        "waiting 0.5 s for it"
+    )
+
+
 def test_in_vain_waiting_takes_nothing_from_the_holder(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     with exclusive(path, "first", 0):
