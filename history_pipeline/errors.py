@@ -21,6 +21,7 @@
     │   ├── Unreachable        no connection; nothing was sent
     │   ├── EpochLost          the CometD session ended under the request
     │   │   └── ChannelMute    it accepts and delivers nothing, so it was ended
+    │   ├── Ambiguous          an answer to it could not be told from an earlier session's
     │   ├── SessionLost        the HTTP session or its CSRF token is not valid any more
     │   └── Throttled          429 or 503; carries how long to hold back
     ├── RequestRefused         asking again is of no use: this request has failed
@@ -123,6 +124,10 @@ class EpochLost(Interrupted):
 
 class ChannelMute(EpochLost):
     """The channel accepted requests and delivered nothing, not even a canary's answer."""
+
+
+class Ambiguous(Interrupted):
+    """The reference id is that of an earlier epoch's request that may still be answered."""
 
 
 class SessionLost(Interrupted):

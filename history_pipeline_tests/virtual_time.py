@@ -93,3 +93,21 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end on a loop of its own."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(work)
+
+
+class DeterministicLoop(VirtualTimeLoop):
+    """Work for threads is done at once, in the loop: with the same seed, the same history."""
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as exc:  # noqa: BLE001 - as a thread would hand it on
+            future.set_exception(exc)
+        return future
+
+    def leap(self, seconds: float) -> None:
+        """As when the process stood still for so long: timers are late, and fire together."""
+        self._jumping.now += seconds

@@ -31,6 +31,7 @@ from history_pipeline.bayeux.session import (
     SubscriptionRefused,
 )
 from history_pipeline.errors import (
+    Ambiguous,
     AttemptSpent,
     ChannelMute,
     ChannelRefused,
@@ -45,7 +46,7 @@ from history_pipeline.errors import (
     Throttled,
 )
 from history_pipeline.gws import wire
-from history_pipeline.gws.epoch import Epoch
+from history_pipeline.gws.epoch import Epoch, Unanswered
 from history_pipeline.gws.inquiry import Inquiry
 from history_pipeline.gws.login import HTTP_TIMEOUT, Login
 from history_pipeline.gws.pacing import Pace
@@ -60,6 +61,9 @@ HEARTBEAT_TRIES = 3
 
 STEADY_SECONDS = 30.0
 """An epoch that lasted so long, or answered anything, shows that the server is usable."""
+
+_LOOKS = 0.1
+_GRACE = 5.0
 
 FAREWELL_SECONDS = 2.0
 LONGEST_PAUSE = 10.0
@@ -85,6 +89,7 @@ class Channel:
         *,
         path: str,
         channel: str,
+        deadline: float,
         canary_interval: float,
         slots: asyncio.Semaphore,
         pace: Pace,
@@ -94,6 +99,7 @@ class Channel:
         self._login = login
         self._path = path
         self._channel = channel
+        self._deadline = deadline
         self._pace = pace
         self._patience = patience
         self._first_patience = first_patience
@@ -101,8 +107,13 @@ class Channel:
         self._changed = asyncio.Event()
         self._fatal: ServerUnusable | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._listener = Listener(canary_interval, pace, slots, self._post)
+        self._listener = Listener(canary_interval, deadline, pace, slots, self._post)
         self._was_mute = False
+        self._posts = 0
+        self._posts_ended = asyncio.Event()
+        self._earlier = Unanswered()
+        self._counts_again = False
+        self._slowest_answer = 0.0
         self.tally = Tally()
         self.acknowledges = False
 
@@ -116,6 +127,7 @@ class Channel:
             self._keeper.cancel()
             await asyncio.wait({self._keeper})
             self._keeper = None
+        await self._listener.stop()
         epoch, self._epoch = self._epoch, None
         if epoch is not None:
             await self._part(epoch)
@@ -135,13 +147,17 @@ class Channel:
 
     def end_epoch(self, epoch: Epoch, reason: PipelineError) -> None:
         """Everything outstanding in it is lost, and the keeper opens the next one."""
-        if self._epoch is not epoch:
+        if epoch.over.is_set():
             return
-        self._epoch = None
         epoch.over.set()
+        if self._epoch is epoch:
+            self._epoch = None
+        # what was accepted before is the lost session's; later ones may be the next one's
+        self._earlier.take_over(epoch.unanswered, epoch.alive_at)
         for inquiry in epoch.inquiries.values():
-            inquiry.fail(reason if isinstance(reason, EpochLost) else EpochLost(str(reason)))
+            inquiry.lost(reason if isinstance(reason, EpochLost) else EpochLost(str(reason)))
         epoch.inquiries.clear()
+        self._listener.epoch_lost()
 
     def give_up(self, reason: ServerUnusable) -> None:
         """Every question from now on gets this; the server is left alone."""
@@ -149,7 +165,7 @@ class Channel:
         epoch = self._epoch
         if epoch is not None:
             for inquiry in epoch.inquiries.values():
-                inquiry.fail(self._fatal)
+                inquiry.lost(self._fatal)
             epoch.inquiries.clear()
         self._changed.set()
         if self._keeper is not None and self._keeper is not asyncio.current_task():
@@ -157,12 +173,33 @@ class Channel:
 
     async def post(self, epoch: Epoch, inquiry: Inquiry) -> None:
         """Sends the question and learns its reference id. Raises what the reply says."""
+        if self._counts_again:
+            await self._until_no_earlier_answer_can_come(epoch)
         if not self.is_current(epoch):
             raise EpochLost("the CometD session ended before the question was sent")
         await self._post(epoch, inquiry)
 
+    @property
+    def _grace(self) -> float:
+        """Seconds for which an answer to what an earlier session was asked may still come."""
+        return min(self._deadline, _GRACE + 4 * self._slowest_answer)
+
+    async def _until_no_earlier_answer_can_come(self, epoch: Epoch) -> None:
+        """Asked at once, and again for each id that is another's, a short session would be used up
+        without one answer that can be told apart."""
+        loop = asyncio.get_running_loop()
+        while (until := self._earlier.last_given_up(self._grace)) > loop.time():
+            # looked at again and again: an answer that comes may be the last one
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(until, loop.time() + _LOOKS)):
+                    await epoch.over.wait()
+            if epoch.over.is_set():
+                return
+
     async def _post(self, epoch: Epoch, inquiry: Inquiry) -> None:
         ticket = epoch.correlator.sending(inquiry)
+        inquiry.sending += 1
+        self._posts += 1
         try:
             reply = await self._login.send("POST", inquiry.path, inquiry.body)
             reference_id = wire.reference_id(reply)
@@ -172,12 +209,41 @@ class Channel:
         else:
             self._pace.relax()
             epoch.owes()
+            self._tell_apart(epoch, inquiry, reference_id)
             inquiry.was_accepted(reference_id)
             early = epoch.correlator.accepted(ticket, reference_id)
             if early is not None:
                 self._deliver(inquiry, early)
         finally:
+            inquiry.sent()
             epoch.correlator.not_accepted(ticket)
+            for waiting, notification in epoch.correlator.released():
+                self._deliver(waiting, notification)
+            self._posts -= 1
+            self._posts_ended.set()
+
+    def _tell_apart(self, epoch: Epoch, inquiry: Inquiry, reference_id: str) -> None:
+        """Some servers count from 1 again after a handshake, and put into the new session what was
+        asked on the way from the old one. Raises Ambiguous for an id under which such an answer
+        may come (the next one is the request's own), EpochLost where the epoch is over, or this
+        shows that it is."""
+        self._earlier.give_up(self._grace)
+        if epoch.over.is_set():
+            self._earlier.accepted(reference_id)
+            raise EpochLost("the CometD session ended before the request was accepted")
+        epoch.unanswered.give_up(self._deadline)
+        if reference_id in epoch.unanswered:
+            self._counts_again = True
+            self._earlier.accepted(reference_id)
+            lost = EpochLost(f"the server has counted to {reference_id} again: a new session")
+            self.end_epoch(epoch, lost)
+            raise lost
+        epoch.unanswered.accepted(reference_id)
+        if reference_id in self._earlier:
+            self._counts_again = True
+            inquiry.owes(reference_id)
+            epoch.ambiguous[reference_id] = inquiry
+            raise Ambiguous(f"reference id {reference_id} is an earlier session's as well")
 
     def _deliver(self, inquiry: Inquiry, notification: Notification) -> None:
         if not notification.failed:
@@ -242,7 +308,7 @@ class Channel:
             self.end_epoch(epoch, exc)
             await self._part(epoch)
             raise
-        raise EpochLost("the HTTP session was replaced")
+        raise EpochLost("the server's session was replaced")
 
     async def _open(self, epoch: Epoch) -> None:
         """Handshake, subscription, first connect; questions may be asked after all three."""
@@ -271,6 +337,7 @@ class Channel:
         failures, pause = 0, epoch.pause
         while True:
             await asyncio.sleep(pause)
+            sent = asyncio.get_running_loop().time()
             try:
                 held = min(epoch.session.timeout, self._patience)
                 events = await self._exchange(epoch, epoch.session.connect(), held + HTTP_TIMEOUT)
@@ -282,11 +349,16 @@ class Channel:
                 continue
             failures = 0
             pause = self._hear(events)
+            epoch.alive_at = sent
             if pause > self._patience:
                 raise ServerSilent(f"the server advises a pause of {pause:.0f} s")
 
     async def _serve(self, epoch: Epoch) -> None:
         """Lets questions in, and listens for silence. After a mute epoch a canary goes first."""
+        while self._posts:
+            # until each has its reference id, nobody knows which ones are an earlier epoch's
+            self._posts_ended.clear()
+            await self._posts_ended.wait()
         if self._was_mute:
             await self._listener.verify(epoch)
             self._was_mute = False
@@ -354,9 +426,16 @@ class Channel:
             self.tally.unmatched += 1
             return
         self.tally.notifications += 1
+        seconds = epoch.unanswered.notified(notification.reference_id)
+        self._slowest_answer = max(self._slowest_answer, seconds)
+        if notification.reference_id in epoch.ambiguous:
+            epoch.ambiguous.pop(notification.reference_id).came(notification.reference_id)
+            self.tally.unmatched += 1
+            return
         inquiry = epoch.correlator.notified(notification.reference_id, notification)
         if inquiry is None:
             self.tally.unmatched += 1
+            self._earlier.notified(notification.reference_id)
         else:
             self._deliver(inquiry, notification)
 

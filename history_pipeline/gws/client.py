@@ -7,10 +7,18 @@ it is `correlation`'s, how the channel stays open `channel`'s, whether to ask ag
 from __future__ import annotations
 
 import asyncio
+import logging
 from types import TracebackType
 from typing import Self
 
-from history_pipeline.errors import ChannelMute, DeadlineExceeded, EpochLost, SessionLost
+from history_pipeline.errors import (
+    Ambiguous,
+    ChannelMute,
+    DeadlineExceeded,
+    EpochLost,
+    PipelineError,
+    SessionLost,
+)
 from history_pipeline.gws.channel import Channel, Tally
 from history_pipeline.gws.epoch import Epoch
 from history_pipeline.gws.inquiry import Answer, Inquiry
@@ -18,6 +26,8 @@ from history_pipeline.gws.insisting import PATIENCE
 from history_pipeline.gws.login import Login
 from history_pipeline.gws.pacing import Pace
 from history_pipeline.gws.transport import Transport
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Answer", "GwsClient", "Inquiry"]
 
@@ -51,6 +61,7 @@ class GwsClient:
             self._login,
             path=notifications_path,
             channel=channel,
+            deadline=deadline,
             canary_interval=canary_interval,
             slots=self._slots,
             pace=pace,
@@ -108,7 +119,14 @@ class GwsClient:
         if inquiry.answer is not None:
             return inquiry.answer
         async with self._slots:
-            return await self._attempt(epoch, inquiry)
+            try:
+                answer = await self._attempt(epoch, inquiry)
+            except PipelineError:
+                await inquiry.quiet(self._deadline)
+                raise
+            # an earlier attempt's answer may have come: this one is in flight, and keeps its place
+            await inquiry.quiet(self._deadline)
+            return answer
 
     async def _attempt(self, epoch: Epoch, inquiry: Inquiry) -> Answer:
         if id(inquiry) not in epoch.inquiries:
@@ -138,14 +156,22 @@ class GwsClient:
         self._channel.forget(inquiry)
 
     async def _post(self, epoch: Epoch, inquiry: Inquiry) -> None:
-        """Sends the question; mends a lost HTTP session once."""
-        age = self._login.age
-        try:
-            await self._channel.post(epoch, inquiry)
-        except SessionLost:
-            # a new HTTP session is a new epoch: the server delivers to the channel of the session
-            # in which a question was asked
-            if await self._login.mend(age):
-                self._channel.end_epoch(epoch, EpochLost("the HTTP session was replaced"))
+        """Sends the question until it has a reference id of its own; mends a lost HTTP session
+        once."""
+        age, is_mended = self._login.age, False
+        while True:
+            try:
+                await self._channel.post(epoch, inquiry)
+            except Ambiguous as exc:
+                log.info("asking again: %s", exc)
+            except SessionLost:
+                if is_mended:
+                    raise
+                is_mended = True
+                # a new HTTP session is a new epoch: the server delivers to the channel of the
+                # session in which a question was asked
+                if await self._login.mend(age):
+                    self._channel.end_epoch(epoch, EpochLost("the HTTP session was replaced"))
+            else:
+                return
             await self._pace.admit()
-            await self._channel.post(epoch, inquiry)

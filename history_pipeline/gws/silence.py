@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from history_pipeline.errors import ChannelMute, PipelineError
+from history_pipeline.errors import ChannelMute, EpochLost, PipelineError
 from history_pipeline.gws.epoch import Epoch
 from history_pipeline.gws.inquiry import Inquiry
 from history_pipeline.gws.pacing import Pace
@@ -23,18 +23,25 @@ NOTICED_WITHIN = 1.9
 """Times the interval, to be noticed within twice of it."""
 
 
+_LOOKS = 0.2
+"""Seconds until it is looked again for a canary."""
+
+
 class Listener:
-    """Listens for silence. `interval` is in seconds; `slots` bounds what is in flight, the canary
-    included; `post` sends a question in an epoch."""
+    """Listens for silence. `interval` and `deadline` are in seconds; `slots` bounds what is in
+    flight, the canary included; `post` sends a question in an epoch."""
 
     def __init__(
         self,
         interval: float,
+        deadline: float,
         pace: Pace,
         slots: asyncio.Semaphore,
         post: Callable[[Epoch, Inquiry], Awaitable[None]],
     ) -> None:
         self._interval = interval
+        self._deadline = deadline
+        self._canaries: dict[asyncio.Task[None], Inquiry] = {}
         self._pace = pace
         self._slots = slots
         self._post = post
@@ -55,7 +62,7 @@ class Listener:
             silent_since = epoch.heard_at
             if loop.time() >= silent_since + self._interval:
                 log.warning("no notification for %g s; sending a canary", self._interval)
-                until = silent_since + NOTICED_WITHIN * self._interval
+                until = loop.time() + (NOTICED_WITHIN - 1) * self._interval
                 if not await self._is_heard(epoch, until):
                     raise _mute(until - silent_since)
 
@@ -71,20 +78,49 @@ class Listener:
         """Whether anything comes after a canary was sent."""
         canary, slot = self._canary(epoch)
         if canary is None:
+            # whoever holds the places is on the way to the server, or waits for what was given up
+            await asyncio.sleep(_LOOKS)
             return True
         epoch.heard.clear()
+        asking = asyncio.create_task(self._ask(epoch, canary, slot), name="canary")
+        self._canaries[asking] = canary
+        asking.add_done_callback(self._canaries.pop)
         try:
-            async with slot, asyncio.timeout_at(until):
-                await self._pace.admit()
-                with contextlib.suppress(PipelineError):
-                    await self._post(epoch, canary)
+            async with asyncio.timeout_at(until):
                 await epoch.heard.wait()
         except TimeoutError:
             return False
-        finally:
-            if id(canary) not in epoch.inquiries:
-                epoch.forget(canary)
         return True
+
+    async def _ask(
+        self, epoch: Epoch, canary: Inquiry, slot: contextlib.AbstractAsyncContextManager[object]
+    ) -> None:
+        """Whatever was heard meanwhile, the canary keeps its place until nothing more can come."""
+        is_shared = id(canary) in epoch.inquiries
+        try:
+            async with slot:
+                await self._pace.admit()
+                if epoch.over.is_set() or (is_shared and not canary.is_awaited):
+                    return
+                with contextlib.suppress(PipelineError):
+                    await self._post(epoch, canary)
+                if not is_shared:
+                    await canary.quiet(self._deadline)
+        finally:
+            if not is_shared:
+                epoch.forget(canary)
+
+    def epoch_lost(self) -> None:
+        """Nothing that was asked in it will be answered. A canary on its way to the server arrives
+        there, and its reference id is known then."""
+        for canary in self._canaries.values():
+            canary.lost(EpochLost("the CometD session ended"))
+
+    async def stop(self) -> None:
+        canaries = list(self._canaries)
+        for asking in canaries:
+            asking.cancel()
+        await asyncio.gather(*canaries, return_exceptions=True)
 
     def _canary(
         self, epoch: Epoch

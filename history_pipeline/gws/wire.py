@@ -162,7 +162,7 @@ def read_envelope(reply: Reply) -> _Envelope:
     status, and comes with either.
     """
     if reply.status in (429, 503):
-        raise Throttled(reply.status, retry_after(reply.headers.get("retry-after")))
+        raise Throttled(reply.status, retry_after(reply.headers))
     if reply.status in (401, 403):
         raise SessionLost(f"HTTP {reply.status}")
     if 300 <= reply.status < 400:
@@ -202,19 +202,25 @@ def _refusal(code: int, status: int) -> Exception:
     return RequestRefused(text)
 
 
-def retry_after(value: str | None) -> float | None:
-    """Seconds to hold back, from either form of the header; None where it says nothing."""
-    if value is None:
-        return None
-    if value.isascii() and value.strip().isdigit():
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to hold back, from either form of the header; None where it says nothing. A date is
+    the server's, so it is counted from the `Date` of the reply: our own clock may be wrong."""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
         return float(value)
+    until = _moment(value)
+    if until is None:
+        return None
+    since = _moment(headers.get("date", "")) or datetime.now(UTC)
+    return max(0.0, (until - since).total_seconds())
+
+
+def _moment(http_date: str) -> datetime | None:
     try:
-        until = parsedate_to_datetime(value)
+        moment = parsedate_to_datetime(http_date)
     except ValueError:
         return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 # -- notifications --------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The simulator as a whole, in an event loop of the caller's.
 
 Knows how the parts are put together, and how a server starts and ends. Listens on the
-loopback only.
+loopback only, or not at all: then whoever runs it hands the requests in.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -39,14 +39,18 @@ from history_pipeline.simulator.world import World
 LOOPBACK = "127.0.0.1"
 _SHUTDOWN_SECONDS = 0.5
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
 
 @dataclass(slots=True, eq=False)
 class RunningSimulator:
-    """A server that listens. `stats` is live; the two `drop_…` are what a restart does."""
+    """A server at work. `stats` is live; the two `drop_…` are what a restart does. `handle`
+    answers one request, whichever way it came in."""
 
     world: World
     stats: Stats
     nodes: Sequence[Gateway]
+    handle: Handler
     port: int = 0
 
     @property
@@ -95,26 +99,34 @@ class Simulator:
     @contextlib.asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[RunningSimulator]:
         """Listens until the block ends; held polls are answered then. Port 0 picks a free one."""
-        running = await self._assemble()
-        nodes = running.nodes
-        handler = nodes[0].handle if len(nodes) == 1 else Balancer(nodes).handle
-        runner = web.ServerRunner(
-            web.Server(handler, access_log=None), shutdown_timeout=_SHUTDOWN_SECONDS
-        )
-        await runner.setup()
-        sweeper: asyncio.Task[None] | None = None
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            running = await self._assemble()
+            runner = web.ServerRunner(
+                web.Server(running.handle, access_log=None), shutdown_timeout=_SHUTDOWN_SECONDS
+            )
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
             site = web.TCPSite(runner, LOOPBACK, port, backlog=1024)
             await site.start()
             running.port = runner.addresses[0][1]
-            sweeper = asyncio.create_task(self._sweep(running))
+            await stack.enter_async_context(self._at_work(running))
+            yield running
+
+    @contextlib.asynccontextmanager
+    async def without_a_socket(self) -> AsyncIterator[RunningSimulator]:
+        """The same, for requests that are handed to `handle` in this loop."""
+        async with self._at_work(await self._assemble()) as running:
+            yield running
+
+    @contextlib.asynccontextmanager
+    async def _at_work(self, running: RunningSimulator) -> AsyncIterator[RunningSimulator]:
+        sweeper = asyncio.create_task(self._sweep(running), name="simulator-sweeper")
+        try:
             yield running
         finally:
-            if sweeper is not None:
-                sweeper.cancel()
-                await asyncio.gather(sweeper, return_exceptions=True)
+            sweeper.cancel()
+            await asyncio.gather(sweeper, return_exceptions=True)
             running.drop_cometd_sessions()
-            await runner.cleanup()
 
     async def _assemble(self) -> RunningSimulator:
         stats = Stats()
@@ -126,7 +138,8 @@ class Simulator:
             self._node(f"node{number}", stats, shelf, pages, identities)
             for number in range(1, self._behaviour.nodes + 1)
         ]
-        return RunningSimulator(self._world, stats, nodes)
+        handle = nodes[0].handle if len(nodes) == 1 else Balancer(nodes).handle
+        return RunningSimulator(self._world, stats, nodes, handle)
 
     async def _shelf(self, stats: Stats) -> Shelf:
         """The records, with the archiver at work on them if there is one."""

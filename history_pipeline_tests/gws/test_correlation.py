@@ -134,3 +134,54 @@ def test_in_any_order_each_answer_reaches_its_own_asker(order: list[int]) -> Non
                 answers[asker].append(f"answer {n}")
     assert answers == {n: [f"answer {n}"] for n in range(6)}
     assert pairs.outstanding == 0
+
+
+# -- a server that counts from 1 again -------------------------------------------------------------
+
+
+def counted_to(last: int) -> Correlator[str, str]:
+    """One whose server has answered so many."""
+    pairs = correlator()
+    for number in range(1, last + 1):
+        pairs.accepted(pairs.sending("before"), str(number))
+        assert pairs.notified(str(number), "answer") == "before"
+    return pairs
+
+
+def test_an_id_that_was_given_before_is_doubtful_while_an_earlier_request_has_none() -> None:
+    pairs = counted_to(9)
+    slow = pairs.sending("slow")
+    later = pairs.sending("later")
+    pairs.accepted(later, "3")
+    assert pairs.notified("3", "whose?") is None, "it may be the slow one's"
+    assert list(pairs.released()) == []
+    pairs.accepted(slow, "10")
+    assert list(pairs.released()) == [("later", "whose?")]
+    assert pairs.notified("10", "answer") == "slow"
+    assert pairs.outstanding == 0
+
+
+def test_a_doubt_ends_with_an_earlier_request_that_is_not_accepted() -> None:
+    pairs = counted_to(9)
+    slow, later = pairs.sending("slow"), pairs.sending("later")
+    assert pairs.notified("3", "early") is None
+    assert pairs.accepted(later, "3") is None, "kept: it came before the slow one's reply"
+    pairs.not_accepted(slow)
+    assert list(pairs.released()) == [("later", "early")]
+
+
+def test_who_is_forgotten_gets_nothing_that_was_held() -> None:
+    pairs = counted_to(9)
+    slow, later = pairs.sending("slow"), pairs.sending("later")
+    pairs.accepted(later, "3")
+    pairs.notified("3", "whose?")
+    pairs.forget(["3"])
+    pairs.not_accepted(slow)
+    assert list(pairs.released()) == []
+
+
+def test_ids_that_rise_are_never_held() -> None:
+    pairs = counted_to(9)
+    pairs.sending("slow")
+    pairs.accepted(pairs.sending("later"), "11")
+    assert pairs.notified("11", "answer") == "later"
