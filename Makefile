@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo ui test test-slow lint install install-dev clean
+.PHONY: help demo ui test test-slow chaos lint install install-dev clean
 
 help:
 	@echo "make demo   run the whole pipeline against the embedded server"
 	@echo "make ui     open Dagster's UI on the same data (http://127.0.0.1:3000)"
 	@echo "make test   run the tests"
 	@echo "make test-slow   run the tests that take more than ten seconds each"
+	@echo "make chaos  faults, kills and restarts by the thousand (more than an hour)"
 	@echo "make lint   formatting, lint, types and import rules"
 
 demo: install
@@ -26,6 +27,12 @@ test: install-dev
 
 test-slow: install-dev
 	$(BIN)/python -m pytest -q -m slow -n $(JOBS) --dist loadfile
+
+chaos: install-dev
+	$(BIN)/python -m history_pipeline_tests.chaos --count 10000 --workers $(JOBS)
+	$(BIN)/python -m history_pipeline_tests.chaos --count 300 --workers $(JOBS) --lake
+	$(BIN)/python -m history_pipeline_tests.crashes --count 180
+	$(BIN)/python -m history_pipeline_tests.crashes --count 20 --workers 2 --command
 
 lint: install-dev
 	$(BIN)/ruff format --check history_pipeline history_pipeline_tests

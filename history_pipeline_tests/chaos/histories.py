@@ -33,7 +33,8 @@ class Moment:
 @dataclass(frozen=True, slots=True)
 class History:
     """`switches` are those of the simulator's `Behaviour`; `lost` are shares of the HTTP calls
-    that are lost on their way, `lost_at` where they go."""
+    that are lost on their way, `lost_at` where they go. `stops` are the seconds after which a run is
+    stopped in order, to be run again; only a history through the lake has any."""
 
     seed: int
     contacts: int
@@ -46,6 +47,7 @@ class History:
     lost: tuple[tuple[str, float], ...] = ()
     lost_at: str = "anywhere"
     moments: tuple[Moment, ...] = ()
+    stops: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         told = [
@@ -53,6 +55,7 @@ class History:
             f"{self.per_second:g}/s, deadline {self.deadline:g} s, canary {self.canary:g} s",
             *(f"  {name} = {value}" for name, value in self.switches),
             *(f"  {name} {self.lost_at}: {share:.0%}" for name, share in self.lost),
+            *(f"  stopped after {seconds:.3f} s" for seconds in self.stops),
             *(f"  {m.kind} at {m.at:.3f} s for {m.seconds:.3f} s" for m in self.moments),
         ]
         return "\n".join(told)
@@ -142,9 +145,11 @@ def _contacts(draw: Random) -> Iterator[tuple[str, Any]]:
         yield "unknown_contact_share", draw.choice((0.05, 0.2))
     if draw.random() < 0.15:
         yield "failing_contact_share", draw.choice((0.05, 0.1))
-    if draw.random() < 0.1:
+    is_offered = draw.random() >= 0.1
+    if not is_offered:
         yield "archive", False
-    if draw.random() < 0.3:
+    if is_offered and draw.random() < 0.3:
+        # what moves to an archive that is not offered is out of sight
         yield "archiver_per_request", draw.randint(1, 3)
     if draw.random() < 0.3:
         yield "to_date_included", False
@@ -177,7 +182,7 @@ def _how_long(draw: Random, kind: str) -> float:
 
 def smaller(history: History) -> Iterator[History]:
     """The same with one thing less, the largest pieces first."""
-    for field in ("moments", "lost", "switches"):
+    for field in ("moments", "lost", "switches", "stops"):
         pieces = getattr(history, field)
         for n in range(len(pieces)):
             if field == "switches" and pieces[n][0] in ("latency_ms", "mute_seconds"):

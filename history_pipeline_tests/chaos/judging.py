@@ -18,7 +18,7 @@ from history_pipeline.model import HistoryRequest, Outcome, RequestState, Source
 from history_pipeline.simulator.world import World
 from history_pipeline_tests.chaos.histories import ATTEMPTS
 from history_pipeline_tests.chaos.network import identity
-from history_pipeline_tests.chaos.playing import CRITERIA, SOURCES, ZONE, Played, windows
+from history_pipeline_tests.chaos.playing import SOURCES, ZONE, Played, windows
 
 _CHANNEL_HELD_UP = 150.0
 """Seconds at most: a poll of 30 s, 30 s more for its reply, a pause of 70 s, and a new session."""
@@ -31,7 +31,7 @@ def complaints(played: Played) -> Iterator[str]:
     """Everything that is wrong; nothing, where the history ended as it must."""
     if played.hangs:
         yield f"hangs: not at its end after {played.seconds:.0f} s"
-    if played.error is not None and not _may_end(played):
+    if played.error is not None and not may_end(played):
         yield f"ended with {type(played.error).__name__}: {played.error}"
     yield from (f"left behind: {stray}" for stray in played.strays)
     yield from (f"nobody heard: {told}" for told in played.unheard)
@@ -39,7 +39,7 @@ def complaints(played: Played) -> Iterator[str]:
         yield f"{played.most_in_flight} in flight, where {played.history.concurrency} are allowed"
     yield from _accounts(played)
     for outcome in played.collected.outcomes:
-        yield from _ended_wrongly(played, outcome)
+        yield from ended_wrongly(played, outcome)
     for request, answers in played.collected.answers.items():
         if len(answers) > 1:
             yield f"{request}: {len(answers)} answers were put down"
@@ -80,17 +80,22 @@ def _accounts(played: Played) -> Iterator[str]:
             yield f"{account.planned} were planned, {dict(account.states)} are accounted for"
 
 
-def _may_end(played: Played) -> bool:
+def planned(played: Played) -> int:
+    """Requests of one run."""
+    return played.history.contacts * played.history.windows * len(SOURCES)
+
+
+def may_end(played: Played) -> bool:
     """Where the server knows none of the contacts, the run must end."""
     contacts = [contact.contact_id for contact in played.world.contacts()]
     known = any(played.faults.contact_known(contact_id) for contact_id in contacts[:20])
     return not known and isinstance(played.error, ServerUnusable)
 
 
-def _ended_wrongly(played: Played, outcome: Outcome) -> Iterator[str]:
+def ended_wrongly(played: Played, outcome: Outcome) -> Iterator[str]:
     request, state = outcome.request, outcome.state
     allowed = _states(played, request)
-    alone = played.spent.alone[_identity(request)]
+    alone = played.spent.alone[_identity(played, request)]
     if state is RequestState.FAILED and allowed == {RequestState.ANSWERED}:
         # it may fail where its attempts were spent, one by one, by what befell it
         if outcome.attempts < ATTEMPTS and outcome.error != "main: not answered":
@@ -115,8 +120,8 @@ def _states(played: Played, request: HistoryRequest) -> set[RequestState]:
     return {RequestState.ANSWERED}
 
 
-def _identity(request: HistoryRequest) -> int:
-    body = wire.history_body(request.window, request.source, CRITERIA)
+def _identity(played: Played, request: HistoryRequest) -> int:
+    body = wire.history_body(request.window, request.source, played.criteria)
     return identity(wire.history_path(request.contact_id), body)
 
 

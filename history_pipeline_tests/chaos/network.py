@@ -98,6 +98,11 @@ class Network:
             self.flight.heard(reply.body)
         return reply
 
+    async def __aenter__(self) -> Network:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
     def cookie(self, name: str) -> str | None:
         return self._cookies.get(name)
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -67,6 +67,7 @@ class Played:
     behaviour: Behaviour
     faults: SwitchedFaults
     spent: Spent
+    criteria: wire.Filter = CRITERIA
     collected: Collected = field(default_factory=Collected)
     accounts: list[Account] = field(default_factory=list)
     error: PipelineError | None = None
@@ -103,8 +104,19 @@ def behaviour(history: History) -> Behaviour:
     return Behaviour(seed=history.seed, **dict(history.switches))
 
 
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Keeps the pipeline's warnings from the screen: there is one for every fault."""
+    logger = logging.getLogger("history_pipeline")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def play(history: History) -> Played:
-    logging.getLogger("history_pipeline").setLevel(logging.CRITICAL)
     spent = Spent()
     clock = Clock()
     how = behaviour(history)
@@ -117,7 +129,8 @@ def play(history: History) -> Played:
         loop.set_exception_handler(
             lambda _, told: played.unheard.append(f"{told['message']}: {told.get('exception')!r}")
         )
-        runner.run(_play(played, clock))
+        with silence():
+            runner.run(_play(played, clock))
         gc.collect()
     return played
 
