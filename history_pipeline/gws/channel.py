@@ -31,7 +31,6 @@ from history_pipeline.bayeux.session import (
     SubscriptionRefused,
 )
 from history_pipeline.errors import (
-    Ambiguous,
     AttemptSpent,
     ChannelMute,
     ChannelRefused,
@@ -46,11 +45,12 @@ from history_pipeline.errors import (
     Throttled,
 )
 from history_pipeline.gws import wire
-from history_pipeline.gws.epoch import Epoch, Unanswered
+from history_pipeline.gws.epoch import Epoch
 from history_pipeline.gws.inquiry import Inquiry
 from history_pipeline.gws.login import HTTP_TIMEOUT, Login
 from history_pipeline.gws.pacing import Pace
 from history_pipeline.gws.silence import Listener
+from history_pipeline.gws.telling_apart import ReferenceIds
 from history_pipeline.gws.wire import Notification, Reply
 
 log = logging.getLogger(__name__)
@@ -61,9 +61,6 @@ HEARTBEAT_TRIES = 3
 
 STEADY_SECONDS = 30.0
 """An epoch that lasted so long, or answered anything, shows that the server is usable."""
-
-_LOOKS = 0.1
-_GRACE = 5.0
 
 FAREWELL_SECONDS = 2.0
 LONGEST_PAUSE = 10.0
@@ -111,9 +108,7 @@ class Channel:
         self._was_mute = False
         self._posts = 0
         self._posts_ended = asyncio.Event()
-        self._earlier = Unanswered()
-        self._counts_again = False
-        self._slowest_answer = 0.0
+        self._reference_ids = ReferenceIds(deadline)
         self.tally = Tally()
         self.acknowledges = False
 
@@ -152,8 +147,7 @@ class Channel:
         epoch.over.set()
         if self._epoch is epoch:
             self._epoch = None
-        # what was accepted before is the lost session's; later ones may be the next one's
-        self._earlier.take_over(epoch.unanswered, epoch.alive_at)
+        self._reference_ids.lost(epoch)
         for inquiry in epoch.inquiries.values():
             inquiry.lost(reason if isinstance(reason, EpochLost) else EpochLost(str(reason)))
         epoch.inquiries.clear()
@@ -173,28 +167,10 @@ class Channel:
 
     async def post(self, epoch: Epoch, inquiry: Inquiry) -> None:
         """Sends the question and learns its reference id. Raises what the reply says."""
-        if self._counts_again:
-            await self._until_no_earlier_answer_can_come(epoch)
+        await self._reference_ids.until_clear(epoch)
         if not self.is_current(epoch):
             raise EpochLost("the CometD session ended before the question was sent")
         await self._post(epoch, inquiry)
-
-    @property
-    def _grace(self) -> float:
-        """Seconds for which an answer to what an earlier session was asked may still come."""
-        return min(self._deadline, _GRACE + 4 * self._slowest_answer)
-
-    async def _until_no_earlier_answer_can_come(self, epoch: Epoch) -> None:
-        """Asked at once, and again for each id that is another's, a short session would be used up
-        without one answer that can be told apart."""
-        loop = asyncio.get_running_loop()
-        while (until := self._earlier.last_given_up(self._grace)) > loop.time():
-            # looked at again and again: an answer that comes may be the last one
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(min(until, loop.time() + _LOOKS)):
-                    await epoch.over.wait()
-            if epoch.over.is_set():
-                return
 
     async def _post(self, epoch: Epoch, inquiry: Inquiry) -> None:
         ticket = epoch.correlator.sending(inquiry)
@@ -209,43 +185,29 @@ class Channel:
         else:
             self._pace.relax()
             epoch.owes()
-            self._tell_apart(epoch, inquiry, reference_id)
-            inquiry.was_accepted(reference_id)
-            early = epoch.correlator.accepted(ticket, reference_id)
-            if early is not None:
-                self._deliver(inquiry, early)
+            self._accepted(epoch, inquiry, ticket, reference_id)
         finally:
             inquiry.sent()
             epoch.correlator.not_accepted(ticket)
-            for waiting, notification in epoch.correlator.released():
-                self._deliver(waiting, notification)
+            if not epoch.over.is_set():
+                for waiting, notification in epoch.correlator.released():
+                    self._deliver(epoch, waiting, notification)
             self._posts -= 1
             self._posts_ended.set()
 
-    def _tell_apart(self, epoch: Epoch, inquiry: Inquiry, reference_id: str) -> None:
-        """Some servers count from 1 again after a handshake, and put into the new session what was
-        asked on the way from the old one. Raises Ambiguous for an id under which such an answer
-        may come (the next one is the request's own), EpochLost where the epoch is over, or this
-        shows that it is."""
-        self._earlier.give_up(self._grace)
-        if epoch.over.is_set():
-            self._earlier.accepted(reference_id)
-            raise EpochLost("the CometD session ended before the request was accepted")
-        epoch.unanswered.give_up(self._deadline)
-        if reference_id in epoch.unanswered:
-            self._counts_again = True
-            self._earlier.accepted(reference_id)
-            lost = EpochLost(f"the server has counted to {reference_id} again: a new session")
-            self.end_epoch(epoch, lost)
-            raise lost
-        epoch.unanswered.accepted(reference_id)
-        if reference_id in self._earlier:
-            self._counts_again = True
-            inquiry.owes(reference_id)
-            epoch.ambiguous[reference_id] = inquiry
-            raise Ambiguous(f"reference id {reference_id} is an earlier session's as well")
+    def _accepted(self, epoch: Epoch, inquiry: Inquiry, ticket: int, reference_id: str) -> None:
+        try:
+            self._reference_ids.accepted(epoch, inquiry, reference_id)
+        except EpochLost as exc:
+            self.end_epoch(epoch, exc)
+            raise
+        inquiry.was_accepted(reference_id)
+        early = epoch.correlator.accepted(ticket, reference_id)
+        if early is not None:
+            self._deliver(epoch, inquiry, early)
 
-    def _deliver(self, inquiry: Inquiry, notification: Notification) -> None:
+    def _deliver(self, epoch: Epoch, inquiry: Inquiry, notification: Notification) -> None:
+        self._reference_ids.answered(epoch, notification.reference_id)
         if not notification.failed:
             self.tally.answers += 1
             self._listener.answered(inquiry, len(notification.records))
@@ -426,18 +388,16 @@ class Channel:
             self.tally.unmatched += 1
             return
         self.tally.notifications += 1
-        seconds = epoch.unanswered.notified(notification.reference_id)
-        self._slowest_answer = max(self._slowest_answer, seconds)
-        if notification.reference_id in epoch.ambiguous:
-            epoch.ambiguous.pop(notification.reference_id).came(notification.reference_id)
+        reference_id = notification.reference_id
+        if self._reference_ids.is_ambiguous(epoch, reference_id):
             self.tally.unmatched += 1
             return
-        inquiry = epoch.correlator.notified(notification.reference_id, notification)
-        if inquiry is None:
+        inquiry = epoch.correlator.notified(reference_id, notification)
+        if inquiry is not None:
+            self._deliver(epoch, inquiry, notification)
+        elif not epoch.correlator.holds(reference_id):
             self.tally.unmatched += 1
-            self._earlier.notified(notification.reference_id)
-        else:
-            self._deliver(inquiry, notification)
+            self._reference_ids.unmatched(reference_id)
 
     def _hear(self, events: list[Event]) -> float:
         """Raises what an event means for the channel; returns the pause before the next beat."""

@@ -88,6 +88,10 @@ class Correlator(Generic[Asker, Payload]):
         del self._waiting[reference_id]
         return waiting.asker
 
+    def holds(self, reference_id: str) -> bool:
+        """Whether its notification is held, because it may be another's."""
+        return reference_id in self._held
+
     def released(self) -> Iterator[tuple[Asker, Payload]]:
         """Notifications that were held and are in doubt no more, with who waits for each."""
         for reference_id in list(self._held):

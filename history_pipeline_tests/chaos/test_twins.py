@@ -23,6 +23,7 @@ from history_pipeline.gws import channel, wire
 from history_pipeline.gws.client import GwsClient
 from history_pipeline.gws.correlation import Correlator
 from history_pipeline.gws.inquiry import Inquiry
+from history_pipeline.gws.telling_apart import ReferenceIds
 from history_pipeline.history import collect
 from history_pipeline.history.collect import Collector
 from history_pipeline.history.verdicts import Verdicts
@@ -132,7 +133,7 @@ def early_answers_dropped(twin: pytest.MonkeyPatch) -> None:
 
 
 def ids_of_a_lost_session_trusted(twin: pytest.MonkeyPatch) -> None:
-    twin.setattr(channel.Channel, "_tell_apart", lambda self, epoch, inquiry, reference_id: None)
+    twin.setattr(ReferenceIds, "accepted", lambda self, epoch, inquiry, reference_id: None)
 
 
 def no_bound_in_flight(twin: pytest.MonkeyPatch) -> None:
