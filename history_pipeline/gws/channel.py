@@ -260,6 +260,7 @@ class Channel:
 
     async def _live_one_epoch(self) -> None:
         """Opens an epoch and beats until it is over, which it raises."""
+        await self._all_sent()
         await self._login.log_in()
         epoch = Epoch(ClientSession())
         try:
@@ -271,6 +272,13 @@ class Channel:
             await self._part(epoch)
             raise
         raise EpochLost("the server's session was replaced")
+
+    async def _all_sent(self) -> None:
+        """Returns when no question is on its way. Until each has its reference id, nobody knows
+        which ones are an earlier epoch's; and a session opened meanwhile would age unused."""
+        while self._posts:
+            self._posts_ended.clear()
+            await self._posts_ended.wait()
 
     async def _open(self, epoch: Epoch) -> None:
         """Handshake, subscription, first connect; questions may be asked after all three."""
@@ -317,10 +325,6 @@ class Channel:
 
     async def _serve(self, epoch: Epoch) -> None:
         """Lets questions in, and listens for silence. After a mute epoch a canary goes first."""
-        while self._posts:
-            # until each has its reference id, nobody knows which ones are an earlier epoch's
-            self._posts_ended.clear()
-            await self._posts_ended.wait()
         if self._was_mute:
             await self._listener.verify(epoch)
             self._was_mute = False
