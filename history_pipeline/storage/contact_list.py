@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from history_pipeline.errors import StorageError
 from history_pipeline.model import Contact
-from history_pipeline.storage import database, files, forgotten
+from history_pipeline.storage import damage, database, files, forgotten
 from history_pipeline.storage.database import paths, quote
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import CONTACTS, MOMENT
@@ -111,14 +111,15 @@ class ContactSpool:
             with (
                 files.storing(fresh),
                 files.private(fresh) as file,
-                pq.ParquetWriter(file, schema, compression="zstd") as writer,
+                pq.ParquetWriter(file, schema, **files.PARQUET) as writer,
             ):
                 for batch in self._merged(connection, target, now):
                     writer.write_batch(batch.cast(CONTACTS))
             with files.storing(fresh):
                 files.sync_file(fresh)
 
-        database.in_little_memory(self._layout.scratch, merge)
+        with damage.looked_for(contact_lists=[target]):
+            database.in_little_memory(self._layout.scratch, merge)
         files.make_directory(target.parent)
         files.replace(fresh, target)
         listed = pc.sum(pc.equal(_seen_last(target), pa.scalar(now, MOMENT))).as_py()
@@ -162,11 +163,12 @@ def current_ids(layout: Layout) -> pa.Array:
     """The ids of the newest list, in order; empty where none was read yet."""
     if not layout.contacts.exists():
         return pa.array([], pa.string())
-    told = (pq.read_schema(layout.contacts).metadata or {}).get(_LISTED_AT)
+    with damage.of_contact_list(layout.contacts):
+        table = damage.read(layout.contacts, columns=["contact_id", "last_seen_at"])
+    told = (table.schema.metadata or {}).get(_LISTED_AT)
     if told is None:
         raise StorageError(f"{layout.contacts} is not a list of this pipeline: remove it")
     newest = pa.scalar(datetime.fromisoformat(told.decode()), MOMENT)
-    table = pq.read_table(layout.contacts, columns=["contact_id", "last_seen_at"])
     listed = table.filter(pc.equal(table["last_seen_at"], newest))["contact_id"].combine_chunks()
     return listed.take(pc.sort_indices(listed))
 

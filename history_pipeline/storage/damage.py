@@ -45,8 +45,24 @@ def of_attempt(directory: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def of_contact_list(path: Path) -> Iterator[None]:
+    """Translates the errors of reading it."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as exc:
+        raise Damaged(
+            f"{path} is damaged: put a copy of it back, or remove it, and the list is read anew, "
+            "without the contacts that it does not hold any more"
+        ) from exc
+
+
+@contextlib.contextmanager
 def looked_for(
-    *, parts: Iterable[Path] = (), days: Iterable[Path] = (), ledgers: Iterable[Path] = ()
+    *,
+    parts: Iterable[Path] = (),
+    days: Iterable[Path] = (),
+    ledgers: Iterable[Path] = (),
+    contact_lists: Iterable[Path] = (),
 ) -> Iterator[None]:
     """Where the block fails, and one of these that it has read is damaged, that is the error."""
     try:
@@ -56,6 +72,9 @@ def looked_for(
     except StorageError as exc:
         for part in filter(_holds_damage, parts):
             with of_part(part):
+                raise OSError from exc
+        for path in filter(_is_damaged, contact_lists):
+            with of_contact_list(path):
                 raise OSError from exc
         for path in filter(_is_damaged, days):
             raise Damaged(f"{path} is damaged: {_of_days(path.stem, path.stem)}") from exc

@@ -113,8 +113,8 @@ def _load(layout: Layout, path: Path, now: datetime) -> Loaded:
             _load_days(connection, layout, days)
             _load_versions(connection, [file.path for file in versions])
             _load_windows(connection, layout, ledgers)
-        if contacts:
-            _load_contacts(connection, layout)
+        with damage.looked_for(contact_lists=[file.path for file in contacts]):
+            _load_contacts(connection, layout, contacts)
         fresh = [*days, *versions, *windows, *contacts, *resolved]
         if fresh:
             _resolve_rejects(connection, layout)
@@ -461,11 +461,17 @@ def _resolve_rejects(connection: duckdb.DuckDBPyConnection, layout: Layout) -> N
     """)
 
 
-def _load_contacts(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
-    connection.execute(f"""
-        delete from raw_gws.contacts;
-        insert into raw_gws.contacts by name from read_parquet({paths([layout.contacts])});
-    """)
+def _load_contacts(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, lists: list[_LakeFile]
+) -> None:
+    if not lists:
+        return
+    with database.translating(str(layout.warehouse), layout.warehouse):
+        connection.execute(f"""
+            delete from raw_gws.contacts;
+            insert into raw_gws.contacts by name
+            from read_parquet({paths([file.path for file in lists])});
+        """)
 
 
 def _prune_ledger(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:

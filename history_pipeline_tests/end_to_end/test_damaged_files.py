@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from history_pipeline.contacts import reading
 from history_pipeline.errors import Damaged, StorageError
 from history_pipeline.history.extraction import utc_now
 from history_pipeline.model import Window
-from history_pipeline.storage import publishing, warehouse
+from history_pipeline.storage import contact_list, publishing, warehouse
 from history_pipeline_tests.end_to_end.place import DAMAGES, PLANNED, Place, copied, spoil
 from history_pipeline_tests.end_to_end.running import rows
 
@@ -123,6 +124,31 @@ def test_a_damaged_ledger_is_named_and_once_removed_its_days_are_asked_for_again
     assert str(caught.value).endswith("backfill --from 2026-10-01 --to 2026-10-05")
     shutil.rmtree(directory)
     assert place.go_on() == PLANNED
+    place.check()
+
+
+@damages
+def test_a_damaged_contact_list_is_named_and_once_removed_it_is_read_anew(
+    in_the_lake: Place, tmp_path: Path, damage: str
+) -> None:
+    place = copied(in_the_lake, tmp_path)
+    listed = contact_list.current_ids(place.layout)
+    spoilt = spoil(place.layout.contacts, damage)
+    before = spoilt.read_bytes()
+    users = (
+        lambda: reading.read(place.settings(), place.layout, utc_now()),
+        lambda: contact_list.current_ids(place.layout),
+        lambda: warehouse.load(place.layout, utc_now()),
+    )
+    for use in users:
+        with pytest.raises(Damaged) as caught:
+            use()
+        assert str(caught.value).startswith(f"{spoilt} is damaged: put a copy of it back, or")
+        assert spoilt.read_bytes() == before
+    spoilt.unlink()
+    reading.read(place.settings(), place.layout, utc_now())
+    assert contact_list.current_ids(place.layout).equals(listed)
+    place.go_on()
     place.check()
 
 
