@@ -33,6 +33,7 @@ chaos: install-dev
 	$(BIN)/python -m history_pipeline_tests.chaos --count 300 --workers $(JOBS) --lake
 	$(BIN)/python -m history_pipeline_tests.crashes --count 180
 	$(BIN)/python -m history_pipeline_tests.crashes --count 20 --workers 2 --command
+	$(BIN)/python -m history_pipeline_tests.crashes.restart
 
 lint: install-dev
 	$(BIN)/ruff format --check history_pipeline history_pipeline_tests

@@ -8,6 +8,7 @@ Knows attempts, their retries, and when a run cannot go on. Does not know what a
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,40 +98,22 @@ class Collector:
     def _unsettled(
         self, contact_ids: pa.Array, settled: pa.Table, exempt: pa.Table
     ) -> Iterator[tuple[str, dict[Source, RequestState]]]:
-        """Contacts with something left to ask, and how their other requests have ended."""
-        known = {
-            source: pc.index_in(
-                contact_ids, settled.filter(pc.equal(settled["source"], source.value))["contact_id"]
-            )
-            for source in self._task.sources
-        }
-        states = {
-            source: settled.filter(pc.equal(settled["source"], source.value))["state"]
-            for source in self._task.sources
-        }
-        spared = {
-            source: pc.index_in(contact_ids, rows)
-            for source in self._task.sources
-            if len(rows := exempt.filter(pc.equal(exempt["source"], source.value))["contact_id"])
-        }
+        """Contacts with something left to ask, and how their other requests have ended. What has
+        ended is counted at once."""
+        ended: dict[Source, pa.Array] = {}
+        for source in self._task.sources:
+            states = _of_each(contact_ids, _rows_of(settled, source))
+            for count in states.drop_null().value_counts().to_pylist():
+                self.account.states[RequestState(count["values"])] += count["counts"]
+            spared = pc.is_in(contact_ids, _rows_of(exempt, source)["contact_id"].combine_chunks())
+            ended[source] = pc.if_else(spared, RequestState.ANSWERED.value, states)
+        is_open = functools.reduce(pc.or_, map(pc.is_null, ended.values()))
+        rows = pa.table([contact_ids, *ended.values()], names=["contact_id", *ended])
         for start in range(0, len(contact_ids), _CHUNK):
-            ids = contact_ids.slice(start, _CHUNK).to_pylist()
-            places = {
-                source: found.slice(start, _CHUNK).to_pylist() for source, found in known.items()
-            }
-            for row, contact_id in enumerate(ids):
-                ended = {
-                    source: RequestState(states[source][places[source][row]].as_py())
-                    for source in self._task.sources
-                    if places[source][row] is not None
-                }
-                for state in ended.values():
-                    self.account.states[state] += 1
-                for source, places_of_exempt in spared.items():
-                    if places_of_exempt[start + row].is_valid:
-                        ended[source] = RequestState.ANSWERED
-                if len(ended) < len(self._task.sources):
-                    yield contact_id, ended
+            some = rows.slice(start, _CHUNK).filter(is_open.slice(start, _CHUNK))
+            for contact_id, *states in zip(*(each.to_pylist() for each in some), strict=True):
+                known = zip(self._task.sources, states, strict=True)
+                yield contact_id, {source: RequestState(state) for source, state in known if state}
 
     async def _work(self, contacts: Iterator[tuple[str, dict[Source, RequestState]]]) -> None:
         for contact_id, ended in contacts:
@@ -253,6 +236,16 @@ class Collector:
             self._recorder.settle(outcome)
             self.account.add(outcome)
             self._on_outcome(outcome)
+
+
+def _rows_of(rows: pa.Table, source: Source) -> pa.Table:
+    return rows.filter(pc.equal(rows["source"], source.value))
+
+
+def _of_each(contact_ids: pa.Array, ended: pa.Table) -> pa.Array:
+    """The state of each contact's request; null where it has not ended."""
+    places = pc.index_in(contact_ids, ended["contact_id"].combine_chunks())
+    return ended["state"].combine_chunks().take(places)
 
 
 @dataclass(slots=True)

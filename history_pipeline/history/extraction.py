@@ -175,8 +175,13 @@ def _found_out(layout: Layout, attempt: Attempt) -> Verdicts:
 
 def _settled(rows: pa.Table) -> Counter[tuple[Source, RequestState]]:
     """What an earlier, killed try at a window has put down."""
-    pairs = zip(rows["source"].to_pylist(), rows["state"].to_pylist(), strict=True)
-    return Counter((Source(source), RequestState(state)) for source, state in pairs)
+    counts = rows.group_by(["source", "state"]).aggregate([([], "count_all")]).to_pylist()
+    return Counter(
+        {
+            (Source(each["source"]), RequestState(each["state"])): each["count_all"]
+            for each in counts
+        }
+    )
 
 
 def _criteria(settings: Settings) -> wire.Filter:

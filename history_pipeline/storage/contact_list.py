@@ -164,7 +164,7 @@ def current_ids(layout: Layout) -> pa.Array:
     if not layout.contacts.exists():
         return pa.array([], pa.string())
     with damage.of_contact_list(layout.contacts):
-        table = damage.read(layout.contacts, columns=["contact_id", "last_seen_at"])
+        table = damage.read_columns(layout.contacts, ["contact_id", "last_seen_at"])
     told = (table.schema.metadata or {}).get(_LISTED_AT)
     if told is None:
         raise StorageError(f"{layout.contacts} is not a list of this pipeline: remove it")

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,9 +20,15 @@ from history_pipeline.storage import files
 _BATCH_ROWS = 10_000
 
 
-def read(path: Path, **how: Any) -> pa.Table:
+def read(path: Path, schema: pa.Schema) -> pa.Table:
     """A Parquet file, its sums checked. Raises OSError or ArrowException where it is damaged."""
-    return pq.read_table(path, page_checksum_verification=True, **how)
+    return pq.read_table(path, page_checksum_verification=True, schema=schema)
+
+
+def read_columns(path: Path, columns: list[str]) -> pa.Table:
+    """The same of some columns, as they were written; for many small files this is the faster."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return file.read(columns, use_threads=False)
 
 
 @contextlib.contextmanager

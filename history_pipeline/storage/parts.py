@@ -55,7 +55,7 @@ def settled(directory: Path) -> pa.Table:
     tables = []
     for part in whole(directory):
         with damage.of_part(part):
-            tables.append(damage.read(part / LEDGER_FILE, columns=columns))
+            tables.append(damage.read_columns(part / LEDGER_FILE, columns))
     if not tables:
         return LEDGER.empty_table().select(columns)
-    return pa.concat_tables(tables)
+    return pa.concat_tables(tables).combine_chunks()
