@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from history_pipeline.storage import attempts, files, parts, warehouse
+from history_pipeline.storage.schemas import LEDGER
 from history_pipeline_tests.crashes import step
+from history_pipeline_tests.crashes.scene import MOST_ASKED_AGAIN
 
 _MARKER = Path("has-been-killed")
 
@@ -70,7 +73,30 @@ def an_end_before_its_time() -> None:
     warehouse.load = load
 
 
-TWINS = {each.__name__: each for each in (a_part_in_place, a_file_in_place, an_end_before_its_time)}
+def an_end_forgotten() -> None:
+    """What has been put down before a kill is asked again."""
+    real = parts.write
+
+    def write(directory: Path, *args: Any) -> None:
+        real(directory, *args)
+        if sum(each.num_rows for each in map(_ledger, parts.whole(directory))) > MOST_ASKED_AGAIN:
+            die_once()
+
+    def settled(directory: Path) -> pa.Table:
+        return LEDGER.empty_table().select(["contact_id", "source", "state"])
+
+    parts.write = write
+    parts.settled = settled
+
+
+def _ledger(part: Path) -> pa.Table:
+    return pq.read_table(part / parts.LEDGER_FILE)
+
+
+TWINS = {
+    each.__name__: each
+    for each in (a_part_in_place, a_file_in_place, an_end_before_its_time, an_end_forgotten)
+}
 
 if __name__ == "__main__":
     TWINS[sys.argv[1]]()

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from history_pipeline.simulator.draws import key_number
+from history_pipeline.storage import files
 from history_pipeline.storage.layout import Layout
 from history_pipeline_tests.end_to_end.running import (
     PASSWORD,
@@ -42,12 +45,26 @@ run()
 """
 """Every logger there is says all that it can; asyncio tells of its tasks and callbacks too."""
 
+SPILLING = """
+import logging
+from history_pipeline.gws.transport import AiohttpTransport
+real = AiohttpTransport.send
+async def send(self, *args, **options):
+    reply = await real(self, *args, **options)
+    logging.debug("%s %s", self._headers, reply.headers)
+    return reply
+AiohttpTransport.send = send
+"""
+"""The twin: what is sent and received is logged with its headers."""
+
 pytestmark = pytest.mark.slow
 
 
-def talkative(told: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+def talkative(
+    told: dict[str, str], cwd: Path, *command: str, spilling: str = ""
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "default", "-c", TALKATIVE, "backfill", *DAYS],
+        [sys.executable, "-X", "dev", "-W", "default", "-c", spilling + TALKATIVE, *command],
         env={**base_environment(), "PYTHONASYNCIODEBUG": "1", **told},
         cwd=cwd,
         capture_output=True,
@@ -81,13 +98,13 @@ def left(
     leaving = ("--cometd-session-requests", "20", "--lost-session-advice", "none")
     with simulator(SPAN, *leaving) as url:
         assert_ids_are_foretold(url)
-        failed = talkative(environment(url, root, **told), home)
+        failed = talkative(environment(url, root, **told), home, "backfill", *DAYS)
     assert failed.returncode == 3, failed.stderr
     weather = ("--http-401-share", "0.05", "--http-403-share", "0.05", "--html-share", "0.05",
                "--truncated-share", "0.05", "--reset-share", "0.05", "--error-share", "0.05",
                "--unreadable-share", "0.05", "--http-429-share", "0.02")  # fmt: skip
     with simulator(SPAN, *weather, port=int(url.rpartition(":")[2])):
-        ended = talkative(environment(url, root, **told), home)
+        ended = talkative(environment(url, root, **told), home, "backfill", *DAYS)
     assert ended.returncode == 0, ended.stderr
     said = (home / "debug.log").read_text(encoding="utf-8", errors="replace")
     assert "DEBUG" in said
@@ -118,13 +135,42 @@ def kept(left: Left) -> str:
     return everything(left.data_dir)
 
 
+def spilt(text: str) -> dict[str, int]:
+    """How many secrets of each kind are in it; kinds of which there is none are left out."""
+    passwords = (PASSWORD, PASSWORD.encode().decode("latin-1"), json.dumps(PASSWORD)[1:-1])
+    # all sessions at once: two thousand searches of as many megabytes would take a minute
+    drawn = set(re.findall(r"[0-9a-f]{32}", text)) & set(sessions())
+    counts = {
+        "password": sum(each in text for each in passwords),
+        "credentials": int(BASIC in text),
+        "cookies and tokens": len(drawn),
+    }
+    return {kind: count for kind, count in counts.items() if count}
+
+
 def test_neither_password_nor_cookie_nor_token_is_anywhere(left: Left, kept: str) -> None:
-    secrets = [PASSWORD, PASSWORD.encode().decode("latin-1"), json.dumps(PASSWORD)[1:-1], BASIC]
-    for place in (kept, left.said):
-        assert [secret for secret in secrets if secret in place] == []
-        # all of them at once: two thousand searches of as many megabytes would take a minute
-        found = set(re.findall(r"[0-9a-f]{32}", place))
-        assert found.isdisjoint(sessions())
+    assert spilt(kept) == {}
+    assert spilt(left.said) == {}
+
+
+def test_what_is_spilt_into_a_log_is_found(tmp_path: Path) -> None:
+    with simulator(SPAN) as url:
+        told = environment(url, tmp_path / "data")
+        done = talkative(told, tmp_path, "check", spilling=SPILLING)
+    assert done.returncode == 0, done.stderr
+    found = spilt((tmp_path / "debug.log").read_text(encoding="utf-8", errors="replace"))
+    assert found["credentials"] == 1
+    assert found["cookies and tokens"] >= 2, "a cookie and a CSRF token"
+
+
+def test_what_is_spilt_into_a_file_is_found_however_it_is_packed(tmp_path: Path) -> None:
+    spilt_into = pa.table({"error": [f"login of {USERNAME} with {PASSWORD} failed"] * 1_000})
+    files.write_table(spilt_into, tmp_path / "ledger.parquet")
+    assert set(spilt(everything(tmp_path))) == {"password"}
+    (tmp_path / "ledger.parquet").unlink()
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute("create table requests as from spilt_into")
+    assert set(spilt(everything(tmp_path))) == {"password"}
 
 
 def test_no_customers_text_is_in_a_log_a_traceback_or_dagsters_events(left: Left) -> None:

@@ -41,6 +41,8 @@ WEATHER = (
     *("--http-session-requests", "700"),
 )
 MOST_GROWTH = 5 * 1024 * 1024
+MOST_MORE = 4
+"""Sockets, and tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,41 @@ def memory_at(samples: Sequence[Sample]) -> int:
     return min(sample.memory for sample in samples[-max(1, len(samples) // 10) :])
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Bytes in memory at a third of the time and at its end; the most sockets and tasks of the
+    first third and of the last."""
+
+    memory: tuple[int, int]
+    sockets: tuple[int, int]
+    tasks: tuple[int, int]
+
+    @property
+    def is_flat(self) -> bool:
+        return (
+            self.memory[1] - self.memory[0] <= MOST_GROWTH
+            and self.sockets[1] - self.sockets[0] <= MOST_MORE
+            and self.tasks[1] - self.tasks[0] <= MOST_MORE
+        )
+
+    def __str__(self) -> str:
+        early, late = (each / 2**20 for each in self.memory)
+        return (
+            f"memory at a third {early:.1f} MB, at the end {late:.1f} MB ({late - early:+.1f}); "
+            f"most sockets {self.sockets[0]} and {self.sockets[1]}, "
+            f"most tasks {self.tasks[0]} and {self.tasks[1]}"
+        )
+
+
+def figures(samples: Sequence[Sample]) -> Figures:
+    first, last = third(samples, 0), third(samples, 2)
+    return Figures(
+        (memory_at(first), memory_at(last)),
+        (max(each.sockets for each in first), max(each.sockets for each in last)),
+        (max(each.tasks for each in first), max(each.tasks for each in last)),
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
@@ -111,20 +148,9 @@ def main() -> int:
         samples = asyncio.run(
             soaked(settings, Window(SPAN.start, SPAN.end), told.minutes * 60, tally)
         )
-    first, last = third(samples, 0), third(samples, 2)
-    growth = memory_at(last) - memory_at(first)
-    sockets, tasks = (
-        [max(getattr(each, name) for each in part) for part in (first, last)]
-        for name in ("sockets", "tasks")
-    )
-    print(
-        f"{samples[-1].at / 60:.1f} minutes, {dict(tally.states)}; memory at a third "
-        f"{memory_at(first) / 2**20:.1f} MB, at the end {memory_at(last) / 2**20:.1f} MB "
-        f"({growth / 2**20:+.1f}); most sockets {sockets[0]} and {sockets[1]}, most tasks "
-        f"{tasks[0]} and {tasks[1]}"
-    )
-    flat = sockets[1] <= sockets[0] + 4 and tasks[1] <= tasks[0] + 4
-    return 0 if growth <= MOST_GROWTH and flat else 1
+    seen = figures(samples)
+    print(f"{samples[-1].at / 60:.1f} minutes, {dict(tally.states)}; {seen}")
+    return 0 if seen.is_flat else 1
 
 
 if __name__ == "__main__":
