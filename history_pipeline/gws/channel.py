@@ -182,6 +182,9 @@ class Channel:
         except Throttled as exc:
             self.throttled(exc)
             raise
+        except AttemptSpent:
+            self._reference_ids.nameless(epoch)
+            raise
         else:
             self._pace.relax()
             epoch.owes()
@@ -196,8 +199,9 @@ class Channel:
             self._posts_ended.set()
 
     def _accepted(self, epoch: Epoch, inquiry: Inquiry, ticket: int, reference_id: str) -> None:
+        is_doubtful = epoch.correlator.is_doubtful(ticket, reference_id)
         try:
-            self._reference_ids.accepted(epoch, inquiry, reference_id)
+            self._reference_ids.accepted(epoch, inquiry, reference_id, is_doubtful)
         except EpochLost as exc:
             self.end_epoch(epoch, exc)
             raise
@@ -261,6 +265,7 @@ class Channel:
     async def _live_one_epoch(self) -> None:
         """Opens an epoch and beats until it is over, which it raises."""
         await self._all_sent()
+        await self._reference_ids.until_nameless_is_past()
         await self._login.log_in()
         epoch = Epoch(ClientSession())
         try:

@@ -50,14 +50,19 @@ class Correlator(Generic[Asker, Payload]):
         self._sent[self._moment] = asker, self._highest
         return self._moment
 
+    def is_doubtful(self, ticket: int, reference_id: str) -> bool:
+        """Whether the id is not above one that was known when the request was sent."""
+        return reference_id.isdecimal() and int(reference_id) <= self._sent[ticket][1]
+
     def accepted(self, ticket: int, reference_id: str) -> Payload | None:
         """The HTTP reply came; returns the notification if that was faster."""
-        asker, known = self._sent.pop(ticket)
-        number = int(reference_id) if reference_id.isdecimal() else known + 1
-        self._highest = max(self._highest, number)
+        is_doubtful = self.is_doubtful(ticket, reference_id)
+        asker, _ = self._sent.pop(ticket)
+        if reference_id.isdecimal():
+            self._highest = max(self._highest, int(reference_id))
         came, early = self._early.pop(reference_id, (0, None))
         self._drop_orphans()
-        waiting = _Waiting(asker, ticket, is_doubtful=number <= known)
+        waiting = _Waiting(asker, ticket, is_doubtful)
         if early is None or came < ticket:
             self._waiting[reference_id] = waiting
             return None

@@ -54,7 +54,8 @@ class Unanswered:
 class Epoch:
     """`over` is set when it must end before its time, `heard` whenever the channel delivers;
     `heard_at` is when it last did, or began to owe something, in seconds of the loop's clock;
-    `alive_at` when the last connect was sent that the server's session has answered."""
+    `alive_at` when the last connect was sent that the server's session has answered, `nameless_at`
+    when the last HTTP reply was lost that would have told a reference id."""
 
     session: ClientSession
     correlator: Correlator[Inquiry, Notification] = field(default_factory=Correlator)
@@ -66,6 +67,8 @@ class Epoch:
     alive_at: float = 0.0
     ambiguous: dict[str, Inquiry] = field(default_factory=dict)
     unanswered: Unanswered = field(default_factory=Unanswered)
+    nameless_at: float | None = None
+    highest_id: int = 0
 
     def delivered(self) -> None:
         self.heard_at = asyncio.get_running_loop().time()

@@ -18,6 +18,9 @@ from history_pipeline.gws.inquiry import Inquiry
 _GRACE = 5.0
 """Seconds for which an answer of a lost session may come, besides four times the slowest one."""
 
+_FAR = 1_000
+"""Whoever has counted so far, and begins the next session with a higher id, counts on."""
+
 _LOOKS = 0.1
 
 
@@ -28,27 +31,48 @@ class ReferenceIds:
         self._deadline = deadline
         self._earlier = Unanswered()
         self._counts_again = False
+        self._counts_on = False
+        self._highest_earlier = 0
+        self._nameless_until = 0.0
         self._slowest = 0.0
 
-    def accepted(self, epoch: Epoch, inquiry: Inquiry, reference_id: str) -> None:
-        """A question has got this id. Raises Ambiguous where an answer of a lost session may come
-        under it: asked again, the question gets one of its own; EpochLost where the epoch is over,
-        or this shows that it is."""
+    def accepted(
+        self, epoch: Epoch, inquiry: Inquiry, reference_id: str, is_doubtful: bool = False
+    ) -> None:
+        """A question has got this id. Raises Ambiguous where an answer to another may come under
+        it: asked again, the question gets one of its own; EpochLost where the epoch is over, or
+        this shows that it is. An id `is_doubtful` that others had passed when it was asked for."""
         self._earlier.give_up(self._grace)
         if epoch.over.is_set():
             self._earlier.accepted(reference_id)
             raise EpochLost("the CometD session ended before the request was accepted")
+        self._count(epoch, reference_id)
         epoch.unanswered.give_up(self._deadline)
-        if reference_id in epoch.unanswered:
+        if reference_id in epoch.unanswered or (is_doubtful and self._counts_again):
             self._counts_again = True
             self._earlier.accepted(reference_id)
             raise EpochLost(f"the server has counted to {reference_id} again: a new session")
         epoch.unanswered.accepted(reference_id)
-        if reference_id in self._earlier:
-            self._counts_again = True
+        is_earlier = reference_id in self._earlier
+        self._counts_again |= is_earlier
+        if is_earlier or (is_doubtful and epoch.nameless_at is not None):
             inquiry.owes(reference_id)
             epoch.ambiguous[reference_id] = inquiry
-            raise Ambiguous(f"reference id {reference_id} is an earlier session's as well")
+            raise Ambiguous(f"reference id {reference_id} may be another question's as well")
+
+    def _count(self, epoch: Epoch, reference_id: str) -> None:
+        if reference_id.isdecimal():
+            number = int(reference_id)
+            is_first = not epoch.highest_id
+            self._counts_on |= is_first and number > self._highest_earlier >= _FAR
+            epoch.highest_id = max(epoch.highest_id, number)
+
+    def nameless(self, epoch: Epoch) -> None:
+        """The HTTP reply of a question was lost. It may have been accepted, nobody knows under
+        which id."""
+        epoch.nameless_at = asyncio.get_running_loop().time()
+        if epoch.over.is_set():
+            self._nameless_until = epoch.nameless_at + self._grace
 
     def answered(self, epoch: Epoch, reference_id: str) -> None:
         """The notification for a question of this epoch has come."""
@@ -70,6 +94,9 @@ class ReferenceIds:
         """What was accepted while its session was alive is lost with it; what came later may be
         the next one's."""
         self._earlier.take_over(epoch.unanswered, epoch.alive_at)
+        self._highest_earlier = max(self._highest_earlier, epoch.highest_id)
+        if epoch.nameless_at is not None and epoch.nameless_at >= epoch.alive_at:
+            self._nameless_until = max(self._nameless_until, epoch.nameless_at + self._grace)
 
     async def until_clear(self, epoch: Epoch) -> None:
         """Returns when nothing of a lost session can come any more, or the epoch is over. Asked at
@@ -83,6 +110,12 @@ class ReferenceIds:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(min(until, loop.time() + _LOOKS)):
                     await epoch.over.wait()
+
+    async def until_nameless_is_past(self) -> None:
+        """Returns when a session can be opened in which nothing comes for a question whose id
+        nobody knows: it would be taken for another's."""
+        if self._counts_again or not self._counts_on:
+            await asyncio.sleep(self._nameless_until - asyncio.get_running_loop().time())
 
     @property
     def _grace(self) -> float:

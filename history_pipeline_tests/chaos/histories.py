@@ -163,9 +163,9 @@ def _contacts(draw: Random) -> Iterator[tuple[str, Any]]:
 
 def _lost(draw: Random) -> tuple[tuple[str, float], ...]:
     names = [name for name in LOST_ON_THE_WAY if draw.random() < 0.2]
-    # a lost reply is half a minute of silence: where one poll in ten has none, the run rightly ends
+    # what is lost is half a minute of silence: where one poll in ten is, the run rightly ends
     return tuple(
-        (name, draw.choice((0.01, 0.03, 0.03 if name == "reply lost" else 0.1))) for name in names
+        (name, draw.choice((0.01, 0.03, 0.03 if name.endswith(" lost") else 0.1))) for name in names
     )
 
 

@@ -19,6 +19,13 @@ COUNTS_AGAIN = (("latency_ms", (1, 20)), ("cometd_session_requests", 20),
                 ("reference_ids", "session"))  # fmt: skip
 
 
+COUNTS_AGAIN_UNHEARD = History(
+    51, contacts=40, windows=1, concurrency=16, per_second=0.0, deadline=60.0, canary=30.0,
+    switches=(*COUNTS_AGAIN, ("reset_after_share", 0.1)),
+    lost=(("reply lost", 0.03),), lost_at="history")  # fmt: skip
+"""HTTP replies that would have told a reference id are lost."""
+
+
 def complaints(history: History) -> list[str]:
     return list(judging.complaints(play(history)))
 
@@ -42,6 +49,11 @@ def test_a_server_that_counts_from_one_again_mixes_nothing_up(seed: int) -> None
     history = History(seed, contacts=40, windows=1, concurrency=16, per_second=0.0, deadline=60.0,
                       canary=30.0, switches=COUNTS_AGAIN)  # fmt: skip
     assert complaints(history) == []
+
+
+@pytest.mark.parametrize("seed", [*range(5), 51])
+def test_nor_where_the_replies_that_tell_the_ids_are_lost(seed: int) -> None:
+    assert complaints(replace(COUNTS_AGAIN_UNHEARD, seed=seed)) == []
 
 
 def test_the_same_number_is_the_same_history() -> None:

@@ -31,7 +31,7 @@ from history_pipeline.model import Outcome, RequestState, Source
 from history_pipeline_tests.chaos import judging
 from history_pipeline_tests.chaos.histories import History
 from history_pipeline_tests.chaos.playing import play
-from history_pipeline_tests.chaos.test_chaos import COUNTS_AGAIN
+from history_pipeline_tests.chaos.test_chaos import COUNTS_AGAIN, COUNTS_AGAIN_UNHEARD
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -133,7 +133,19 @@ def early_answers_dropped(twin: pytest.MonkeyPatch) -> None:
 
 
 def ids_of_a_lost_session_trusted(twin: pytest.MonkeyPatch) -> None:
-    twin.setattr(ReferenceIds, "accepted", lambda self, epoch, inquiry, reference_id: None)
+    twin.setattr(
+        ReferenceIds, "accepted", lambda self, epoch, inquiry, reference_id, is_doubtful: None
+    )
+
+
+def a_lost_reply_taken_for_no_request(twin: pytest.MonkeyPatch) -> None:
+    real = ReferenceIds.accepted
+
+    def accepted(self: Any, epoch: Any, inquiry: Any, reference_id: str, is_doubtful: bool) -> None:
+        real(self, epoch, inquiry, reference_id)
+
+    twin.setattr(ReferenceIds, "accepted", accepted)
+    twin.setattr(ReferenceIds, "nameless", lambda self, epoch: None)
 
 
 def no_bound_in_flight(twin: pytest.MonkeyPatch) -> None:
@@ -203,6 +215,7 @@ TWINS = [
         replace(CALM, seed=6, concurrency=16, contacts=40, switches=COUNTS_AGAIN),
         "are missing",
     ),
+    Twin(a_lost_reply_taken_for_no_request, COUNTS_AGAIN_UNHEARD, "not its own"),
     Twin(no_bound_in_flight, CALM, "in flight, where 8 are allowed"),
     Twin(
         a_place_given_away_too_early,

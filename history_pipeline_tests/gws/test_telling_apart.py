@@ -144,3 +144,98 @@ def test_nobody_waits_for_it_in_an_epoch_that_is_over() -> None:
         assert now() == 0
 
     on_virtual_time(work)
+
+
+async def a_lost_reply_and_its_session(ids: ReferenceIds, highest: int) -> None:
+    old = epoch()
+    ids.accepted(old, question(), str(highest))
+    ids.answered(old, str(highest))
+    ids.nameless(old)
+    lost(ids, old)
+
+
+def test_a_session_is_not_opened_while_something_may_come_under_an_id_that_nobody_knows() -> None:
+    async def work(ids: ReferenceIds) -> None:
+        await a_lost_reply_and_its_session(ids, highest=20)
+        await ids.until_nameless_is_past()
+        assert now() == pytest.approx(GRACE)
+
+    on_virtual_time(work)
+
+
+def test_a_reply_that_was_lost_after_the_session_counts_as_well() -> None:
+    async def work(ids: ReferenceIds) -> None:
+        old = epoch()
+        lost(ids, old)
+        await asyncio.sleep(2)
+        ids.nameless(old)
+        await ids.until_nameless_is_past()
+        assert now() == pytest.approx(2 + GRACE)
+
+    on_virtual_time(work)
+
+
+def test_what_was_asked_while_the_session_was_alive_is_not_waited_for() -> None:
+    async def work(ids: ReferenceIds) -> None:
+        old = epoch()
+        ids.nameless(old)
+        await asyncio.sleep(1)
+        old.alive_at = now()
+        lost(ids, old)
+        await ids.until_nameless_is_past()
+        assert now() == 1
+
+    on_virtual_time(work)
+
+
+def test_a_server_that_counts_on_is_not_waited_for() -> None:
+    async def work(ids: ReferenceIds) -> None:
+        await a_lost_reply_and_its_session(ids, highest=5_000)
+        await ids.until_nameless_is_past()
+        assert now() == pytest.approx(GRACE), "not known yet"
+        new = epoch()
+        ids.accepted(new, question(), "5001")
+        ids.nameless(new)
+        lost(ids, new)
+        await ids.until_nameless_is_past()
+        assert now() == pytest.approx(GRACE)
+
+    on_virtual_time(work)
+
+
+def test_one_that_has_begun_again_and_come_as_far_does_not_count_on() -> None:
+    async def work(ids: ReferenceIds) -> None:
+        await a_lost_reply_and_its_session(ids, highest=5_000)
+        new = epoch()
+        ids.accepted(new, question(), "3")
+        ids.accepted(new, question(), "5001")
+        ids.nameless(new)
+        lost(ids, new)
+        await ids.until_nameless_is_past()
+        assert now() == pytest.approx(GRACE)
+
+    on_virtual_time(work)
+
+
+def test_a_doubtful_id_may_be_that_of_a_question_whose_reply_was_lost() -> None:
+    async def work(ids: ReferenceIds) -> None:
+        one = epoch()
+        ids.accepted(one, question(), "2", is_doubtful=True)
+        ids.nameless(one)
+        ids.accepted(one, question(), "3")
+        with pytest.raises(Ambiguous):
+            ids.accepted(one, question(), "1", is_doubtful=True)
+
+    on_virtual_time(work)
+
+
+def test_a_doubtful_id_shows_another_session_once_a_server_is_known_for_it() -> None:
+    async def work(ids: ReferenceIds) -> None:
+        one = epoch()
+        ids.accepted(one, question(), "1")
+        with pytest.raises(EpochLost):
+            ids.accepted(one, question(), "1")
+        with pytest.raises(EpochLost, match="counted to 2 again"):
+            ids.accepted(epoch(), question(), "2", is_doubtful=True)
+
+    on_virtual_time(work)
