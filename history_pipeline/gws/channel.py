@@ -265,7 +265,7 @@ class Channel:
     async def _live_one_epoch(self) -> None:
         """Opens an epoch and beats until it is over, which it raises."""
         await self._all_sent()
-        await self._reference_ids.until_nameless_is_past()
+        await self._reference_ids.until_openable()
         await self._login.log_in()
         epoch = Epoch(ClientSession())
         try:

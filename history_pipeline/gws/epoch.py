@@ -55,7 +55,8 @@ class Epoch:
     """`over` is set when it must end before its time, `heard` whenever the channel delivers;
     `heard_at` is when it last did, or began to owe something, in seconds of the loop's clock;
     `alive_at` when the last connect was sent that the server's session has answered, `nameless_at`
-    when the last HTTP reply was lost that would have told a reference id."""
+    when the last HTTP reply was lost that would have told a reference id; it `is_used` as soon as a
+    question was answered in it."""
 
     session: ClientSession
     correlator: Correlator[Inquiry, Notification] = field(default_factory=Correlator)
@@ -69,6 +70,7 @@ class Epoch:
     unanswered: Unanswered = field(default_factory=Unanswered)
     nameless_at: float | None = None
     highest_id: int = 0
+    is_used: bool = False
 
     def delivered(self) -> None:
         self.heard_at = asyncio.get_running_loop().time()

@@ -34,6 +34,7 @@ class ReferenceIds:
         self._counts_on = False
         self._highest_earlier = 0
         self._nameless_until = 0.0
+        self._was_used_up = False
         self._slowest = 0.0
 
     def accepted(
@@ -76,6 +77,7 @@ class ReferenceIds:
 
     def answered(self, epoch: Epoch, reference_id: str) -> None:
         """The notification for a question of this epoch has come."""
+        epoch.is_used = True
         self._slowest = max(self._slowest, epoch.unanswered.notified(reference_id))
 
     def is_ambiguous(self, epoch: Epoch, reference_id: str) -> bool:
@@ -94,6 +96,7 @@ class ReferenceIds:
         """What was accepted while its session was alive is lost with it; what came later may be
         the next one's."""
         self._earlier.take_over(epoch.unanswered, epoch.alive_at)
+        self._was_used_up = not epoch.is_used
         self._highest_earlier = max(self._highest_earlier, epoch.highest_id)
         if epoch.nameless_at is not None and epoch.nameless_at >= epoch.alive_at:
             self._nameless_until = max(self._nameless_until, epoch.nameless_at + self._grace)
@@ -111,11 +114,14 @@ class ReferenceIds:
                 async with asyncio.timeout_at(min(until, loop.time() + _LOOKS)):
                     await epoch.over.wait()
 
-    async def until_nameless_is_past(self) -> None:
+    async def until_openable(self) -> None:
         """Returns when a session can be opened in which nothing comes for a question whose id
-        nobody knows: it would be taken for another's."""
-        if self._counts_again or not self._counts_on:
-            await asyncio.sleep(self._nameless_until - asyncio.get_running_loop().time())
+        nobody knows: it would be taken for another's. Where the last session was used up by
+        waiting within it, the rest is waited for here as well."""
+        until = self._nameless_until if self._counts_again or not self._counts_on else 0.0
+        if self._counts_again and self._was_used_up:
+            until = max(until, self._earlier.last_given_up(self._grace))
+        await asyncio.sleep(until - asyncio.get_running_loop().time())
 
     @property
     def _grace(self) -> float:

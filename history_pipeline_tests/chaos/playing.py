@@ -234,7 +234,7 @@ async def _collect(played: Played, network: Network, clock: Clock) -> None:
         canary_interval=history.canary,
         in_flight=history.concurrency,
         pace=Pace(history.per_second, is_fresh=False),
-        first_patience=120.0,
+        first_patience=300.0,
     )
     contact_ids = pa.array([contact.contact_id for contact in played.world.contacts()])
     recorder = Memory(played.collected, history.seed)

@@ -157,7 +157,7 @@ async def a_lost_reply_and_its_session(ids: ReferenceIds, highest: int) -> None:
 def test_a_session_is_not_opened_while_something_may_come_under_an_id_that_nobody_knows() -> None:
     async def work(ids: ReferenceIds) -> None:
         await a_lost_reply_and_its_session(ids, highest=20)
-        await ids.until_nameless_is_past()
+        await ids.until_openable()
         assert now() == pytest.approx(GRACE)
 
     on_virtual_time(work)
@@ -169,7 +169,7 @@ def test_a_reply_that_was_lost_after_the_session_counts_as_well() -> None:
         lost(ids, old)
         await asyncio.sleep(2)
         ids.nameless(old)
-        await ids.until_nameless_is_past()
+        await ids.until_openable()
         assert now() == pytest.approx(2 + GRACE)
 
     on_virtual_time(work)
@@ -182,7 +182,7 @@ def test_what_was_asked_while_the_session_was_alive_is_not_waited_for() -> None:
         await asyncio.sleep(1)
         old.alive_at = now()
         lost(ids, old)
-        await ids.until_nameless_is_past()
+        await ids.until_openable()
         assert now() == 1
 
     on_virtual_time(work)
@@ -191,13 +191,13 @@ def test_what_was_asked_while_the_session_was_alive_is_not_waited_for() -> None:
 def test_a_server_that_counts_on_is_not_waited_for() -> None:
     async def work(ids: ReferenceIds) -> None:
         await a_lost_reply_and_its_session(ids, highest=5_000)
-        await ids.until_nameless_is_past()
+        await ids.until_openable()
         assert now() == pytest.approx(GRACE), "not known yet"
         new = epoch()
         ids.accepted(new, question(), "5001")
         ids.nameless(new)
         lost(ids, new)
-        await ids.until_nameless_is_past()
+        await ids.until_openable()
         assert now() == pytest.approx(GRACE)
 
     on_virtual_time(work)
@@ -211,7 +211,7 @@ def test_one_that_has_begun_again_and_come_as_far_does_not_count_on() -> None:
         ids.accepted(new, question(), "5001")
         ids.nameless(new)
         lost(ids, new)
-        await ids.until_nameless_is_past()
+        await ids.until_openable()
         assert now() == pytest.approx(GRACE)
 
     on_virtual_time(work)
@@ -237,5 +237,19 @@ def test_a_doubtful_id_shows_another_session_once_a_server_is_known_for_it() -> 
             ids.accepted(one, question(), "1")
         with pytest.raises(EpochLost, match="counted to 2 again"):
             ids.accepted(epoch(), question(), "2", is_doubtful=True)
+
+    on_virtual_time(work)
+
+
+def test_after_a_session_that_was_used_up_by_waiting_it_is_waited_before_the_next() -> None:
+    async def work(ids: ReferenceIds) -> None:
+        old, new = epoch(), epoch()
+        ids.accepted(old, question(), "1")
+        lost(ids, old)
+        with pytest.raises(Ambiguous):
+            ids.accepted(new, question(), "1")
+        lost(ids, new)
+        await ids.until_openable()
+        assert now() == pytest.approx(GRACE)
 
     on_virtual_time(work)
