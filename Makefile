@@ -13,7 +13,7 @@ help:
 	@echo "make ui     open Dagster's UI on the same data (http://127.0.0.1:3000)"
 	@echo "make test   run the tests"
 	@echo "make test-slow   run the tests that take more than ten seconds each"
-	@echo "make chaos  faults, kills and restarts by the thousand (more than an hour)"
+	@echo "make chaos  faults and kills by the thousand, and half an hour's soak (two hours)"
 	@echo "make lint   formatting, lint, types and import rules"
 
 demo: install
@@ -29,11 +29,13 @@ test-slow: install-dev
 	$(BIN)/python -m pytest -q -m slow -n $(JOBS) --dist loadfile
 
 chaos: install-dev
-	$(BIN)/python -m history_pipeline_tests.chaos --count 10000 --workers $(JOBS)
+	$(BIN)/python -m history_pipeline_tests.chaos --count 11500 --workers $(JOBS)
 	$(BIN)/python -m history_pipeline_tests.chaos --count 300 --workers $(JOBS) --lake
 	$(BIN)/python -m history_pipeline_tests.crashes --count 180
 	$(BIN)/python -m history_pipeline_tests.crashes --count 20 --workers 2 --command
 	$(BIN)/python -m history_pipeline_tests.crashes.restart
+	$(BIN)/python -m history_pipeline_tests.readers
+	$(BIN)/python -m history_pipeline_tests.soak
 
 lint: install-dev
 	$(BIN)/ruff format --check history_pipeline history_pipeline_tests

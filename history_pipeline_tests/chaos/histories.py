@@ -77,11 +77,21 @@ def drawn(seed: int) -> History:
         per_second=draw.choice((0.0, 0.0, 50.0, 5.0)),
         deadline=draw.choice((6.0, 20.0, 60.0)),
         canary=draw.choice((5.0, 10.0, 30.0)),
-        switches=(("latency_ms", latency), *_switches(draw, concurrency, usual)),
+        switches=(("latency_ms", latency), *_tellable(_switches(draw, concurrency, usual))),
         lost=_lost(draw),
         lost_at=draw.choice(("anywhere", "history", "polls")),
         moments=_moments(draw, lasts),
     )
+
+
+def _tellable(switches: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """With ids that start again, no client can tell answers that come when they are given up from
+    its own."""
+    drawn_ones = tuple(switches)
+    starts_again = ("reference_ids", "session") in drawn_ones
+    for name, value in drawn_ones:
+        if not (starts_again and name == "late_share"):
+            yield name, value
 
 
 def _switches(draw: Random, concurrency: int, usual: float) -> Iterator[tuple[str, Any]]:
@@ -118,7 +128,7 @@ def _sessions(draw: Random, concurrency: int, usual: float) -> Iterator[tuple[st
     if by_session:
         yield "reference_ids", "session"
     if not by_session and draw.random() < 0.25:
-        # with ids that start again, no client could tell these from its own
+        # nor could it tell these
         yield "after_epoch_share", draw.choice(PER_CENT)
     if draw.random() < 0.2:
         yield "lost_session_advice", "absent"
