@@ -204,6 +204,7 @@ def test_check_passes_on_a_good_server_from_any_directory(
     assert done.stdout.count("✓") == 6
 
 
+@pytest.mark.slow
 def test_ids_that_are_no_customers_end_the_run_with_status_3(
     told: dict[str, str], tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def tight(tmp_path: Path) -> Iterator[Disk]:
 # -- the disk ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_however_little_room_there_is_each_try_goes_on_from_the_one_before(
     cramped: Place, tight: Disk
 ) -> None:

@@ -142,6 +142,7 @@ def ledger_adds_up(layout: Layout) -> None:
 # -- what is asked -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contacts", ["gws", "activity"])
 def test_runs_take_turns_and_no_second_holds_more_than_is_configured(
     contacts: str, tmp_path: Path
@@ -163,6 +164,7 @@ def test_runs_take_turns_and_no_second_holds_more_than_is_configured(
     assert not list(layout.scratch.iterdir())
 
 
+@pytest.mark.slow
 def test_no_more_are_in_flight_than_is_configured_however_many_run(tmp_path: Path) -> None:
     with simulator(SPAN, "--latency", "100,200") as url:
         told = told_to(url, tmp_path, GWS_CONCURRENCY="8")

@@ -109,6 +109,7 @@ def test_a_wrong_zone_is_noticed_and_the_likely_one_is_named(tmp_path: Path) -> 
     assert warning.endswith("a zone like Asia/Colombo or Asia/Kolkata")
 
 
+@pytest.mark.slow
 def test_a_giant_contact_comes_in_whole(tmp_path: Path) -> None:
     span = Span(date(2026, 10, 1), date(2026, 10, 31), contacts=3, giant=30_000)
     with simulator(span) as url:
