@@ -1,8 +1,9 @@
 """Notices a channel that accepts questions and delivers nothing.
 
 Left alone, all that is awaited on it would be taken for failed, one deadline after the other.
-After so many seconds of silence a canary is asked; if that is not answered either, the epoch
-ends, which spends no attempts. Knows the loop's clock; does not know what a session is.
+After so many seconds of silence a canary is asked, and others after it, for one answer can be lost;
+if none is answered either, the epoch ends, which spends no attempts. Knows the loop's clock; does
+not know what a session is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 NOTICED_WITHIN = 1.9
 """Times the interval, to be noticed within twice of it."""
 
+CANARIES = 3
+"""At most, before a channel is taken for mute."""
 
 _LOOKS = 0.2
 """Seconds until it is looked again for a canary."""
@@ -61,7 +64,6 @@ class Listener:
                 epoch.heard_at = loop.time()
             silent_since = epoch.heard_at
             if loop.time() >= silent_since + self._interval:
-                log.warning("no notification for %g s; sending a canary", self._interval)
                 until = loop.time() + (NOTICED_WITHIN - 1) * self._interval
                 if not await self._is_heard(epoch, until):
                     raise _mute(until - silent_since)
@@ -75,22 +77,27 @@ class Listener:
             raise _mute(self._interval)
 
     async def _is_heard(self, epoch: Epoch, until: float) -> bool:
-        """Whether anything comes after a canary was sent."""
-        canary, slot = self._canary(epoch)
-        if canary is None:
-            # whoever holds the places is on the way to the server, or waits for what was given up
-            await asyncio.sleep(_LOOKS)
-            return True
+        """Whether anything comes after a canary was sent, or can be, until then."""
+        loop = asyncio.get_running_loop()
         epoch.heard.clear()
-        asking = asyncio.create_task(self._ask(epoch, canary, slot), name="canary")
-        self._canaries[asking] = canary
-        asking.add_done_callback(self._canaries.pop)
-        try:
-            async with asyncio.timeout_at(until):
-                await epoch.heard.wait()
-        except TimeoutError:
-            return False
-        return True
+        for left in range(CANARIES, 0, -1):
+            canary, slot = self._canary(epoch)
+            if left == CANARIES and canary is None:
+                # whoever holds the places is on the way to the server, or waits for what was
+                # given up
+                await asyncio.sleep(_LOOKS)
+                return True
+            # those that follow need places of their own: twice is enough to ask what is awaited
+            if canary is not None and (left == CANARIES or slot is self._slots):
+                log.warning("nothing is heard; sending a canary")
+                asking = asyncio.create_task(self._ask(epoch, canary, slot), name="canary")
+                self._canaries[asking] = canary
+                asking.add_done_callback(self._canaries.pop)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(loop.time() + (until - loop.time()) / left):
+                    await epoch.heard.wait()
+                    return True
+        return False
 
     async def _ask(
         self, epoch: Epoch, canary: Inquiry, slot: contextlib.AbstractAsyncContextManager[object]

@@ -115,6 +115,8 @@ def _sum_up(results: Iterable[Result], what: str) -> int:
         told.append(each)
         if each.complaints:
             print(f"history {each.seed}: {each.complaints[0]}", flush=True)
+        if len(told) % 1_000 == 0:
+            print(f"{len(told):,} histories", file=sys.stderr, flush=True)
     wrong = sum(bool(each.complaints) for each in told)
     seconds = time.monotonic() - started
     print(f"{len(told):,} histories {what}, {wrong} ended wrong; {seconds:.0f} s")
