@@ -17,6 +17,10 @@ _PATIENCE_WITH_THREADS = 10.0
 """Real seconds that a thread may take."""
 
 
+_RESOLUTION = 1e-6
+"""Seconds; greater than that of any real clock."""
+
+
 class NothingWillHappen(AssertionError):
     """Everybody waits, and no timer, thread or socket will wake anybody."""
 
@@ -68,6 +72,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """A loop fires what is due within its clock's resolution; on a clock that does not go on
+        by itself, whoever sleeps for less than that would sleep again for ever."""
+        shortest = _RESOLUTION if delay > 0 else 0.0
+        return super().call_later(max(delay, shortest), callback, *args, context=context)
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., T], *args: Any
