@@ -404,7 +404,7 @@ class Channel:
         inquiry = epoch.correlator.notified(reference_id, notification)
         if inquiry is not None:
             self._deliver(epoch, inquiry, notification)
-        elif not epoch.correlator.holds(reference_id):
+        elif not epoch.correlator.keeps(reference_id):
             self.tally.unmatched += 1
             self._reference_ids.unmatched(reference_id)
 

@@ -93,9 +93,10 @@ class Correlator(Generic[Asker, Payload]):
         del self._waiting[reference_id]
         return waiting.asker
 
-    def holds(self, reference_id: str) -> bool:
-        """Whether its notification is held, because it may be another's."""
-        return reference_id in self._held
+    def keeps(self, reference_id: str) -> bool:
+        """Whether its notification is kept: it may be that of a request that has not told its id,
+        or it is held because it may be another's."""
+        return reference_id in self._early or reference_id in self._held
 
     def released(self) -> Iterator[tuple[Asker, Payload]]:
         """Notifications that were held and are in doubt no more, with who waits for each."""

@@ -61,6 +61,10 @@ class History:
         return "\n".join(told)
 
 
+SHORT_LIVES = ("cometd_session_life", "http_session_life")
+LONG = 3600.0
+
+
 def drawn(seed: int) -> History:
     """The history with this number: the same on every machine."""
     draw = Random(seed)
@@ -77,21 +81,28 @@ def drawn(seed: int) -> History:
         per_second=draw.choice((0.0, 0.0, 50.0, 5.0)),
         deadline=draw.choice((6.0, 20.0, 60.0)),
         canary=draw.choice((5.0, 10.0, 30.0)),
-        switches=(("latency_ms", latency), *_tellable(_switches(draw, concurrency, usual))),
+        switches=(("latency_ms", latency), *_bearable(_switches(draw, concurrency, usual))),
         lost=_lost(draw),
         lost_at=draw.choice(("anywhere", "history", "polls")),
         moments=_moments(draw, lasts),
     )
 
 
-def _tellable(switches: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """With ids that start again, no client can tell answers that come when they are given up from
-    its own."""
-    drawn_ones = tuple(switches)
-    starts_again = ("reference_ids", "session") in drawn_ones
-    for name, value in drawn_ones:
-        if not (starts_again and name == "late_share"):
-            yield name, value
+def _bearable(switches: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Less of what no client could stand together: of a question that is interrupted for five
+    minutes the run rightly ends."""
+    drawn_ones = dict(switches)
+    if drawn_ones.get("reference_ids") == "session":
+        # answers that come when they are given up cannot be told from others
+        drawn_ones.pop("late_share", None)
+    lives = [drawn_ones[name] for name in SHORT_LIVES if name in drawn_ones]
+    if "late_share" in drawn_ones and min(lives, default=LONG) < drawn_ones.get("late_seconds", 90.0):
+        # such an answer never comes: its session is over before it
+        drawn_ones["late_share"] = min(drawn_ones["late_share"], 0.05)
+    if "cut_reply_share" in drawn_ones and (lives or "http_faults_on" in drawn_ones):
+        # three polls in a row that fail are the end of a session as well
+        drawn_ones["cut_reply_share"] = min(drawn_ones["cut_reply_share"], 0.1)
+    yield from drawn_ones.items()
 
 
 def _switches(draw: Random, concurrency: int, usual: float) -> Iterator[tuple[str, Any]]:

@@ -593,6 +593,32 @@ def test_an_answer_of_the_old_epoch_under_a_reference_id_of_the_new_one_is_nobod
     assert talk(server, work) == ["new"]
 
 
+def test_an_answer_of_the_old_epoch_that_is_faster_than_the_reply_with_its_id_is_nobodys() -> None:
+    """It is kept for the question that has not told its id, and does not settle what may still
+    come for the old one."""
+    server = ScriptedServer(latency=5)
+
+    async def counted_anew(call: Call) -> Reply:
+        server.notify(1, interactions=["old"])
+        await asyncio.sleep(0.5)
+        server.notify_later(3, 1, interactions=["new"])
+        return json_reply({"statusCode": 0, "referenceId": 1})
+
+    def the_next_one(call: Call) -> Reply:
+        server.notify_later(3, 2, interactions=["new"])
+        return json_reply({"statusCode": 0, "referenceId": 2})
+
+    async def work(client: GwsClient, server: ScriptedServer) -> list[Any]:
+        old = asyncio.create_task(failure(ask(client, inquiry("old"))))
+        await asyncio.sleep(1)
+        server.forget_client()
+        assert type(await old) is EpochLost
+        server.next["history"] += [counted_anew, the_next_one]
+        return await ask(client, inquiry("new"))
+
+    assert talk(server, work) == ["new"]
+
+
 def test_an_id_that_two_questions_have_at_once_shows_that_the_session_is_another() -> None:
     """The server has forgotten the session, counts from 1 again, and the client does not know yet:
     one answer is on its way to it under the same id."""
