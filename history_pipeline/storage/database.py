@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
-import pyarrow as pa
 
 from history_pipeline.errors import LockTimeout, MemoryExhausted, StorageError
-from history_pipeline.storage import files, locks, obstacles
+from history_pipeline.storage import files, locks, memory, obstacles
 
 T = TypeVar("T")
 
@@ -53,8 +52,7 @@ def in_memory(
             yield connection
         finally:
             connection.close()
-            # what was freed, by anybody here, else stays with the process: a long run would grow
-            pa.default_memory_pool().release_unused()
+            memory.give_back()
 
 
 def in_little_memory(scratch: Path, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from history_pipeline.errors import ConfigurationError, StorageError, Unwritable
-from history_pipeline.storage import files, locks, migration
+from history_pipeline.storage import files, locks, memory, migration
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import LAKE_FORMAT
 
@@ -28,6 +28,7 @@ def open_data_dir(root: Path, *, server: str, zone: str, to_rebuild: bool = Fals
     """
     layout = Layout(root)
     files.keep_private()
+    memory.keep_in_one_place()
     try:
         files.make_directory(root)
         with files.storing(root):

@@ -96,7 +96,9 @@ def _bearable(switches: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         # answers that come when they are given up cannot be told from others
         drawn_ones.pop("late_share", None)
     lives = [drawn_ones[name] for name in SHORT_LIVES if name in drawn_ones]
-    if "late_share" in drawn_ones and min(lives, default=LONG) < drawn_ones.get("late_seconds", 90.0):
+    if "late_share" in drawn_ones and min(lives, default=LONG) < drawn_ones.get(
+        "late_seconds", 90.0
+    ):
         # such an answer never comes: its session is over before it
         drawn_ones["late_share"] = min(drawn_ones["late_share"], 0.05)
     if "cut_reply_share" in drawn_ones and (lives or "http_faults_on" in drawn_ones):
