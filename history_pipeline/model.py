@@ -96,7 +96,6 @@ class HistoryRequest:
 class Outcome:
     """How one request ended: a row of the ledger, less what the run adds.
 
-    `interactions` counts records that lie in the window, `rejects` those set aside;
     `attempts` counts spent attempts and the last one; `seconds` runs from the first
     sending to the end. `error` names a reason and never quotes the server.
     """
@@ -104,8 +103,6 @@ class Outcome:
     request: HistoryRequest
     state: RequestState
     finished_at: datetime
-    interactions: int = 0
-    rejects: int = 0
     attempts: int = 1
     seconds: float = 0.0
     error: str | None = None

@@ -65,7 +65,7 @@ def _decode_leniently(body: bytes) -> list[Message]:
     """Some JSON that servers write is refused by the strict decoder as a whole, such as half
     a surrogate pair in one text. It must not cost the messages beside it."""
     try:
-        elements = json.loads(body.decode("utf-8", errors="replace"), strict=False)
+        elements = json.loads(body.decode("utf-8", errors="surrogateescape"), strict=False)
     except (ValueError, RecursionError) as exc:
         raise ServerFault("the CometD reply is no array of Bayeux messages") from exc
     if not isinstance(elements, list):

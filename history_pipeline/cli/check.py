@@ -33,7 +33,7 @@ from history_pipeline.errors import (
     ServerUnusable,
     StorageError,
 )
-from history_pipeline.gws import wire
+from history_pipeline.gws import payloads, wire
 from history_pipeline.gws.client import GwsClient, Inquiry
 from history_pipeline.gws.connecting import connected
 from history_pipeline.history.running import run
@@ -176,4 +176,4 @@ async def _canary(
         return f"this server does not offer it ({exc}); days will be marked unavailable"
     finally:
         client.forget(inquiry)
-    return f"answered, {len(answer)} interactions around {window.start}"
+    return f"answered, {len(payloads.records(answer))} interactions around {window.start}"

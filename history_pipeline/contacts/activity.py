@@ -19,8 +19,8 @@ from history_pipeline.errors import (
     RequestRefused,
     ServerUnusable,
 )
-from history_pipeline.gws import wire
-from history_pipeline.gws.inquiry import Answer, Inquiry
+from history_pipeline.gws import payloads, wire
+from history_pipeline.gws.inquiry import Inquiry
 from history_pipeline.gws.insisting import PATIENCE, Asker, uninterrupted
 from history_pipeline.model import REQUESTABLE_MEDIA_TYPES, Source, Window
 
@@ -68,14 +68,14 @@ async def discover(
     # the overlap belongs to the edges of the whole span; inside it, days overlap anyhow
     for day in days:
         for source in sources:
-            async for answer in _answers(listing, day, source, found):
-                found.contact_ids.update(_ids(answer))
+            async for records in _answers(listing, day, source, found):
+                found.contact_ids.update(_ids(records))
     return found
 
 
 async def _answers(
     listing: _Listing, day: date, source: Source, found: Discovered
-) -> AsyncIterator[Answer]:
+) -> AsyncIterator[list[msgspec.Raw]]:
     whole = await listing.of(day, source, None)
     yield whole
     if not _may_be_cut(whole):
@@ -96,7 +96,7 @@ class _Listing:
     tries: int
     patience: float
 
-    async def of(self, day: date, source: Source, media_type: str | None) -> Answer:
+    async def of(self, day: date, source: Source, media_type: str | None) -> list[msgspec.Raw]:
         window = Window(day, day + timedelta(days=1))
         body = wire.activity_body(window, source, self.overlap_days, MAX_SIZE, media_type)
         inquiry = Inquiry(wire.INTERACTIONS_PATH, body)
@@ -104,7 +104,8 @@ class _Listing:
         try:
             for _ in range(self.tries):
                 try:
-                    return await uninterrupted(self.asker, inquiry, self.patience)
+                    answer = await uninterrupted(self.asker, inquiry, self.patience)
+                    return payloads.records(answer)
                 except AttemptSpent as exc:
                     last = exc
         except (RequestRefused, ContactUnknown) as exc:
@@ -118,15 +119,15 @@ class _Listing:
         ) from last
 
 
-def _may_be_cut(answer: Answer) -> bool:
-    return len(answer) >= MAX_SIZE or len(answer) == DEFAULT_MAX_SIZE
+def _may_be_cut(records: list[msgspec.Raw]) -> bool:
+    return len(records) >= MAX_SIZE or len(records) == DEFAULT_MAX_SIZE
 
 
-def _ids(answer: Answer) -> Iterator[str]:
-    for record in answer:
+def _ids(records: list[msgspec.Raw]) -> Iterator[str]:
+    for record in records:
         try:
             contact_id = _listed.decode(record).contact_id
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except payloads.UNDECODABLE:
             continue
         if contact_id:
             yield contact_id

@@ -44,7 +44,7 @@ from history_pipeline.errors import (
     SessionLost,
     Throttled,
 )
-from history_pipeline.gws import wire
+from history_pipeline.gws import payloads, wire
 from history_pipeline.gws.epoch import Epoch
 from history_pipeline.gws.inquiry import Inquiry
 from history_pipeline.gws.login import HTTP_TIMEOUT, Login
@@ -214,7 +214,7 @@ class Channel:
         self._reference_ids.answered(epoch, notification.reference_id)
         if not notification.failed:
             self.tally.answers += 1
-            self._listener.answered(inquiry, len(notification.records))
+            self._listener.answered(inquiry, payloads.size(notification.records))
         inquiry.deliver(notification)
 
     def forget(self, inquiry: Inquiry) -> None:

@@ -11,8 +11,8 @@ from history_pipeline.errors import PipelineError
 from history_pipeline.gws import wire
 from history_pipeline.gws.wire import Notification
 
-Answer = list[msgspec.Raw]
-"""The records of one answer, undecoded."""
+Answer = msgspec.Raw
+"""The records of one answer: a JSON array, undecoded (see `payloads`)."""
 
 
 @dataclass(slots=True, eq=False)

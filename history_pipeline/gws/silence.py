@@ -50,10 +50,11 @@ class Listener:
         self._post = post
         self._proven: tuple[int, str, bytes] | None = None
 
-    def answered(self, inquiry: Inquiry, records: int) -> None:
-        """This question can be answered; the one with the shortest answer makes the canary."""
-        if self._proven is None or records <= self._proven[0]:
-            self._proven = records, inquiry.path, inquiry.body
+    def answered(self, inquiry: Inquiry, size: int) -> None:
+        """This question can be answered, in so many bytes; the one with the shortest answer makes
+        the canary."""
+        if self._proven is None or size <= self._proven[0]:
+            self._proven = size, inquiry.path, inquiry.body
 
     async def listen(self, epoch: Epoch) -> None:
         """Raises ChannelMute when the channel owes answers and delivers nothing."""

@@ -25,6 +25,8 @@ from history_pipeline.errors import (
     SessionLost,
     Throttled,
 )
+from history_pipeline.gws import payloads
+from history_pipeline.gws.payloads import UNDECODABLE
 from history_pipeline.model import Source, Window
 
 ME_PATH = "/api/v2/me"
@@ -67,7 +69,7 @@ class Notification:
 
     reference_id: str
     failed: bool
-    records: list[msgspec.Raw]
+    records: msgspec.Raw
 
 
 class _Envelope(msgspec.Struct):
@@ -85,7 +87,6 @@ class _Data(msgspec.Struct):
 
 _envelopes = msgspec.json.Decoder(_Envelope)
 _data = msgspec.json.Decoder(_Data)
-_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 
@@ -187,7 +188,7 @@ def read_envelope(reply: Reply) -> _Envelope:
 def _parse(reply: Reply) -> _Envelope | None:
     try:
         return _envelopes.decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return None
 
 
@@ -234,30 +235,31 @@ def notification(data: msgspec.Raw) -> Notification | None:
     """
     try:
         message = _data.decode(data)
-        records = _records(message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return _read_leniently(data)
-    return _history(message.reference_id, message.message_type, message.error_message, records)
+    return _history(
+        message.reference_id, message.message_type, message.error_message, _records(message)
+    )
 
 
 def _history(
-    reference_id: Any, message_type: Any, error_message: Any, records: list[msgspec.Raw]
+    reference_id: Any, message_type: Any, error_message: Any, records: msgspec.Raw
 ) -> Notification | None:
     if message_type != HISTORY_MESSAGE or not isinstance(reference_id, int | str):
         return None
     if error_message is not None:
-        return Notification(str(reference_id), failed=True, records=[])
+        return Notification(str(reference_id), failed=True, records=payloads.EMPTY)
     return Notification(str(reference_id), failed=False, records=records)
 
 
-def _records(message: _Data) -> list[msgspec.Raw]:
+def _records(message: _Data) -> msgspec.Raw:
     payload = message.interaction if _is_null(message.interactions) else message.interactions
     if _is_null(payload):
-        return []
+        return payloads.EMPTY
     if bytes(memoryview(payload)[:1]) == b"[":
-        return _raw_list.decode(payload)
+        return payload
     # one record where a list should be: it is read, or set aside, like any other
-    return [payload]
+    return payloads.array([payload])
 
 
 def _read_leniently(data: msgspec.Raw) -> Notification | None:
@@ -276,7 +278,7 @@ def _read_leniently(data: msgspec.Raw) -> Notification | None:
         message.get("referenceId"),
         message.get("messageType"),
         message.get("errorMessage"),
-        [msgspec.Raw(json.dumps(element).encode()) for element in elements],
+        msgspec.Raw(json.dumps(elements).encode()),
     )
 
 

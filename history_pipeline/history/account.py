@@ -38,7 +38,7 @@ class Latencies:
 
 @dataclass(slots=True)
 class Account:
-    """Counts of one window, kept while it is collected."""
+    """Counts of one window, kept while it is collected; `interactions` and `rejects` at its end."""
 
     planned: int = 0
     states: Counter[RequestState] = field(default_factory=Counter)
@@ -52,8 +52,6 @@ class Account:
 
     def add(self, outcome: Outcome) -> None:
         self.states[outcome.state] += 1
-        self.interactions += outcome.interactions
-        self.rejects += outcome.rejects
         self.retries += max(0, outcome.attempts - 1)
         if outcome.error is not None and outcome.state is RequestState.FAILED:
             self.errors[outcome.error] += 1

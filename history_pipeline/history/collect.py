@@ -15,11 +15,6 @@ from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-)
 
 from history_pipeline.errors import (
     AnswerFailed,
@@ -92,6 +87,7 @@ class Collector:
         spared = pc.sum(pc.equal(exempt["source"], Source.MAIN.value)).as_py() or 0
         self._put_down(self._verdicts.at_end(len(contact_ids), spared))
         await self._recorder.room()
+        self.account.interactions, self.account.rejects = self._recorder.counts()
         self.account.seconds = asyncio.get_running_loop().time() - started
         return self.account
 
@@ -167,16 +163,11 @@ class Collector:
         finally:
             self._asker.forget(inquiry)
         seconds = asyncio.get_running_loop().time() - started
-        landed, rejects = await self._recorder.answer(request, records)
-        outcome = self._outcome(
-            request,
-            RequestState.ANSWERED,
-            spent.attempts,
-            seconds,
-            interactions=landed,
-            rejects=rejects,
-        )
-        self._put_down(self._verdicts.answered(outcome))
+        outcome = self._outcome(request, RequestState.ANSWERED, spent.attempts, seconds)
+        await self._recorder.answer(outcome, records)
+        self._count(outcome)
+        _, *others = self._verdicts.answered(outcome)
+        self._put_down(others)
         return outcome
 
     def _ended_badly(
@@ -200,20 +191,14 @@ class Collector:
         return outcome
 
     async def _ask(self, inquiry: Inquiry, request: HistoryRequest, spent: _Spent) -> Answer:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(AttemptSpent),
-            stop=lambda state: (
-                state.attempt_number >= self._task.max_attempts or self._condemned(request)
-            ),
-            wait=_pause,
-            sleep=asyncio.sleep,
-            reraise=True,
-        )
-        async for attempt in retrying:
-            with attempt:
-                spent.attempts += 1
+        while True:
+            spent.attempts += 1
+            try:
                 return await uninterrupted(self._asker, inquiry, self._task.patience)
-        raise AssertionError("unreachable: tenacity raises the last error")
+            except AttemptSpent as exc:
+                if spent.attempts >= self._task.max_attempts or self._condemned(request):
+                    raise
+                await asyncio.sleep(_pause(exc, spent.attempts))
 
     def _condemned(self, request: HistoryRequest) -> bool:
         return request.source is Source.ARCHIVE and self._verdicts.archive_unavailable
@@ -224,18 +209,18 @@ class Collector:
         state: RequestState,
         attempts: int,
         seconds: float,
-        *,
-        interactions: int = 0,
-        rejects: int = 0,
         error: str | None = None,
     ) -> Outcome:
-        return Outcome(request, state, self._now(), interactions, rejects, attempts, seconds, error)
+        return Outcome(request, state, self._now(), attempts, seconds, error)
 
     def _put_down(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             self._recorder.settle(outcome)
-            self.account.add(outcome)
-            self._on_outcome(outcome)
+            self._count(outcome)
+
+    def _count(self, outcome: Outcome) -> None:
+        self.account.add(outcome)
+        self._on_outcome(outcome)
 
 
 def _rows_of(rows: pa.Table, source: Source) -> pa.Table:
@@ -253,12 +238,11 @@ class _Spent:
     attempts: int = 0
 
 
-def _pause(state: RetryCallState) -> float:
+def _pause(failure: AttemptSpent, attempts: int) -> float:
     """After a deadline enough time has passed; after an error the server gets a growing rest."""
-    failure = state.outcome.exception() if state.outcome else None
     if isinstance(failure, DeadlineExceeded):
         return 0.0
-    return min(0.25 * 2.0**state.attempt_number, LONGEST_PAUSE)
+    return min(0.25 * 2.0**attempts, LONGEST_PAUSE)
 
 
 def _word(exc: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Records of an answer into columns; what cannot be read is set aside. Pure.
+"""Records of many answers into columns; what cannot be read is set aside. Pure.
 
 Knows the fields of the API's sample and the windows' edges. Does not know files, requests in
 flight or which copy of an interaction wins.
@@ -11,115 +11,68 @@ sample does not have goes to `extra`.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Container
+import itertools
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from history_pipeline.history.instants import LocalDays, UnreadableTime, day_number, micros
+from history_pipeline.gws import payloads
+from history_pipeline.history import columns, instants
+from history_pipeline.history.columns import Extra, Record
+from history_pipeline.history.instants import Instants, LocalDays, Numbers, Truths
 from history_pipeline.model import HistoryRequest, Source
-from history_pipeline.storage.schemas import (
-    INTERACTION_COLUMNS,
-    MOMENT,
-    OBSERVATIONS,
-    REJECTS,
-)
+from history_pipeline.storage.schemas import MOMENT, OBSERVATIONS, REJECTS
 
-_decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder(order="deterministic").encode
-
-_OWNER_FIELDS = ("id", "userName", "firstName", "lastName")
-_KNOWN = frozenset(
-    {
-        "id",
-        "contactId",
-        "mediaType",
-        "typeId",
-        "state",
-        "subject",
-        "uri",
-        "startDate",
-        "endDate",
-        "ownerInformation",
-        "customAttributes",
-    }
-)
-_TYPE_NAMES = {
-    str: "string",
-    bool: "boolean",
-    int: "number",
-    float: "number",
-    type(None): "null",
-    dict: "object",
-    list: "array",
+_OWNER_COLUMNS = {
+    "id": "owner_id",
+    "userName": "owner_user_name",
+    "firstName": "owner_first_name",
+    "lastName": "owner_last_name",
 }
+_TEXT_COLUMNS = {
+    "id": "interaction_id",
+    "contactId": "contact_id",
+    "mediaType": "media_type",
+    "typeId": "type_id",
+    "state": "state",
+    "subject": "subject",
+    "uri": "uri",
+    "startDate": "started_at_text",
+    "endDate": "ended_at_text",
+}
+_OWNER, _ATTRIBUTES = "ownerInformation", "customAttributes"
+_KNOWN = frozenset({*_TEXT_COLUMNS, _OWNER, _ATTRIBUTES})
 _ZONE_SAMPLE = 256
-_ATTRIBUTES = [name for name, _ in INTERACTION_COLUMNS].index("attributes")
+_HOUR = 3_600_000_000
 
 
-class Observations:
-    """Rows of one part, and the records set aside beside them."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer to a request; `records` is a JSON array, `observed_at` in microseconds."""
 
-    def __init__(self) -> None:
-        self.rows: list[tuple[Any, ...]] = []
-        self.rejects: list[tuple[Any, ...]] = []
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def table(self, *, run_at: int, asked: tuple[str, ...]) -> pa.Table:
-        """All rows as OBSERVATIONS; `run_at` in microseconds, `asked` as named in the requests."""
-        arrays = _transpose(self.rows, INTERACTION_COLUMNS)
-        rows = len(self)
-        arrays |= {
-            "run_at": pa.repeat(pa.scalar(run_at, MOMENT), rows),
-            "asked": self._spoken_of(asked),
-            "is_own": pc.fill_null(
-                pc.equal(arrays["contact_id"], arrays["requested_contact_id"]), False
-            ),
-            "seen_in_main": pc.equal(arrays["source"], Source.MAIN.value),
-            "seen_in_archive": pc.equal(arrays["source"], Source.ARCHIVE.value),
-            "first_seen_at": arrays["observed_at"],
-            "last_seen_at": arrays["observed_at"],
-            "contact_seen_at": arrays["observed_at"],
-            "unchanged_since": arrays["observed_at"],
-            "superseded_at": pa.nulls(rows, MOMENT),
-        }
-        return pa.table([arrays[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
-
-    def _spoken_of(self, asked: tuple[str, ...]) -> pa.Array:
-        """The names that each answer speaks of: those asked for, and those sent unasked. Only
-        these are replaced by it."""
-        usual, known = _json(asked), set(asked)
-        return pa.array(
-            [
-                usual if known.issuperset(names) else _json(sorted(known.union(names)))
-                for names in ([item["name"] for item in row[_ATTRIBUTES]] for row in self.rows)
-            ],
-            pa.string(),
-        )
-
-    def reject_table(self) -> pa.Table:
-        columns = [(column.name, column.type) for column in REJECTS]
-        arrays = _transpose(self.rejects, columns)
-        return pa.table([arrays[name] for name in REJECTS.names], schema=REJECTS)
+    request: HistoryRequest
+    records: msgspec.Raw
+    observed_at: int
 
 
-def _transpose(
-    rows: list[tuple[Any, ...]], columns: list[tuple[str, pa.DataType]]
-) -> dict[str, pa.Array]:
-    values: Any = zip(*rows, strict=True) if rows else [[] for _ in columns]
-    return {
-        name: pa.array(column, kind) for (name, kind), column in zip(columns, values, strict=True)
-    }
+@dataclass(frozen=True, slots=True)
+class Flattened:
+    """Tables OBSERVATIONS and REJECTS, and how many rows each answer has in either."""
+
+    observations: pa.Table
+    rejects: pa.Table
+    landed: list[int]
+    rejected: list[int]
 
 
 class Flattener:
-    """Reads records into Observations. One per run: it remembers the offsets it met. Records of
+    """Turns answers into tables. One per run: it remembers the offsets it met. Records of
     contacts in `forgotten` leave no trace."""
 
     def __init__(self, zone: ZoneInfo, forgotten: Container[Any] = ()) -> None:
@@ -130,52 +83,162 @@ class Flattener:
         self.odd_offsets = 0
         self.offset_sample: dict[tuple[int, int], None] = {}
 
-    def add(
-        self,
-        request: HistoryRequest,
-        records: list[msgspec.Raw],
-        observed_at: int,
-        into: Observations,
-    ) -> tuple[int, int]:
-        """Flattens one answer's records (or a slice of them); `observed_at` in microseconds.
+    def flatten(
+        self, answers: Sequence[Answered], *, run_at: int, asked: tuple[str, ...]
+    ) -> Flattened:
+        """All their records; `run_at` in microseconds, `asked` as named in the requests.
 
-        Returns how many landed and how many were set aside. Records whose local day lies outside
-        the window are cut off: they belong to another window's answer.
+        Records whose local day lies outside their answer's window are cut off: they belong to
+        another window's answer.
         """
-        landed = rejected = 0
-        first, end = day_number(request.window.start), day_number(request.window.end)
-        for record in records:
-            try:
-                item = _read(record)
-                if self._forgotten and item.get("contactId") in self._forgotten:
-                    continue
-                started, offset = _start(item)
-                day = self._days.day(started)
-                self._note_offset(started, offset)
-                if not first <= day < end:
-                    continue
-                into.rows.append(_row(item, request, started, day, observed_at))
-            except UnreadableRecord as exc:
-                into.rejects.append(_set_aside(request, record, exc.reason, observed_at))
-                rejected += 1
-            else:
-                landed += 1
-        return landed, rejected
+        batch = _Batch(answers)
+        if self._forgotten:
+            contact_ids = columns.field(batch.records, "contactId")
+            batch.keep(np.array([each not in self._forgotten for each in contact_ids], np.bool_))
+        started = batch.set_unreadable_starts_aside()
+        offsets = self._days.offsets(started.micros)
+        self._note_offsets(started, offsets)
+        days = instants.local_days(started.micros, offsets)
+        is_inside = batch.is_inside_its_window(days)
+        batch.keep(is_inside)
+        is_usable = batch.set_unusable_ids_aside()
+        started_at, days = (each[is_inside][is_usable] for each in (started.micros, days))
+        return Flattened(
+            _observations(batch, started_at, days, run_at, asked),
+            batch.reject_table(),
+            batch.counts(batch.answer),
+            batch.counts(batch.answers_of_rejects),
+        )
 
-    def _note_offset(self, started: int, offset: int) -> None:
-        self.read += 1
-        if offset != self._days.offset(started):
-            self.odd_offsets += 1
+    def _note_offsets(self, started: Instants, offsets: Numbers) -> None:
+        self.read += started.micros.size
+        self.odd_offsets += int(np.count_nonzero(started.offsets != offsets))
         if len(self.offset_sample) < _ZONE_SAMPLE:
-            self.offset_sample[(started // 3_600_000_000 * 3600, offset)] = None
+            hours = (started.micros // _HOUR * 3_600).tolist()
+            met = dict.fromkeys(zip(hours, started.offsets.tolist(), strict=True))
+            room = _ZONE_SAMPLE - len(self.offset_sample)
+            fresh = (each for each in met if each not in self.offset_sample)
+            self.offset_sample |= dict.fromkeys(itertools.islice(fresh, room))
 
 
-class UnreadableRecord(ValueError):
-    """A record to set aside; `reason` is a word for the ledger."""
+class _Batch:
+    """The records that are still to land, each with its answer and its place in it."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, answers: Sequence[Answered]) -> None:
+        self.answers = answers
+        self.records: list[Record] = []
+        self._rejects: list[tuple[int, int, str]] = []
+        read = [_read(each.records) for each in answers]
+        sizes = np.fromiter(map(len, read), np.int64, len(read))
+        self.answer = np.repeat(np.arange(len(answers)), sizes)
+        self._place = np.arange(self.answer.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        self.records = list(itertools.chain.from_iterable(read))
+        if set(map(type, self.records)) - {dict}:
+            self._set_aside(
+                {
+                    row: "not_readable_json" if record is _UNREADABLE else "not_an_object"
+                    for row, record in enumerate(self.records)
+                    if type(record) is not dict
+                }
+            )
+
+    def keep(self, is_kept: Truths) -> None:
+        """Drops all other records."""
+        if is_kept.all():
+            return
+        self.records = list(itertools.compress(self.records, is_kept.tolist()))
+        self.answer, self._place = self.answer[is_kept], self._place[is_kept]
+
+    def _set_aside(self, reasons: dict[int, str]) -> Truths:
+        """Returns which rows are kept."""
+        is_kept = np.ones(len(self.records), np.bool_)
+        is_kept[list(reasons)] = False
+        for row, reason in reasons.items():
+            self._rejects.append((int(self.answer[row]), int(self._place[row]), reason))
+        self.keep(is_kept)
+        return is_kept
+
+    def set_unreadable_starts_aside(self) -> Instants:
+        """When each record that is left started."""
+        texts = columns.field(self.records, "startDate")
+        found = instants.instants(columns.only_texts(texts))
+        if found.is_read.all():
+            return found
+        unread = np.flatnonzero(~found.is_read).tolist()
+        is_kept = self._set_aside({row: f"start_{_reason(texts[row])}" for row in unread})
+        return Instants(found.micros[is_kept], found.offsets[is_kept], found.is_read[is_kept])
+
+    def set_unusable_ids_aside(self) -> Truths:
+        """Which records are left."""
+        ids = columns.field(self.records, "id")
+        try:
+            if all(map(str.strip, ids)):
+                return np.ones(len(ids), np.bool_)
+        except TypeError:
+            pass  # one is no text
+        unusable = [
+            row for row, each in enumerate(ids) if type(each) is not str or not each.strip()
+        ]
+        return self._set_aside(dict.fromkeys(unusable, "no_usable_id"))
+
+    def is_inside_its_window(self, days: Numbers) -> Truths:
+        windows = [each.request.window for each in self.answers]
+        firsts = np.array([instants.day_number(each.start) for each in windows], np.int64)
+        ends = np.array([instants.day_number(each.end) for each in windows], np.int64)
+        is_inside: Truths = (firsts[self.answer] <= days) & (days < ends[self.answer])
+        return is_inside
+
+    def counts(self, answers: Numbers) -> list[int]:
+        """How many rows each answer has, given the answer of each row."""
+        counted: list[int] = np.bincount(answers, minlength=len(self.answers)).tolist()
+        return counted
+
+    @property
+    def answers_of_rejects(self) -> Numbers:
+        return np.array([answer for answer, _, _ in self._rejects], np.int64)
+
+    def reject_table(self) -> pa.Table:
+        """In the order in which the records came."""
+        apart = {
+            answer: payloads.records(self.answers[answer].records)
+            for answer in {answer for answer, _, _ in self._rejects}
+        }
+        rows = [
+            _reject(self.answers[answer], apart[answer][place], reason)
+            for answer, place, reason in sorted(self._rejects)
+        ]
+        values: Any = zip(*rows, strict=True) if rows else [[] for _ in REJECTS]
+        return pa.table(
+            [pa.array(each, kind.type) for each, kind in zip(values, REJECTS, strict=True)],
+            schema=REJECTS,
+        )
+
+
+_UNREADABLE = object()
+_decode = msgspec.json.Decoder().decode
+
+
+def _read(answer: msgspec.Raw) -> list[Any]:
+    """Every record of an answer; where one cannot be decoded, the others still are."""
+    try:
+        return payloads.decoded(answer)
+    except payloads.UNDECODABLE:
+        return [_read_apart(record) for record in payloads.records(answer)]
+
+
+def _read_apart(record: msgspec.Raw) -> Any:
+    try:
+        return _decode(record)
+    except payloads.UNDECODABLE:
+        return _UNREADABLE
+
+
+def _reason(start: Any) -> str:
+    try:
+        instants.micros(start)
+    except instants.UnreadableTime as exc:
+        return exc.reason
+    raise AssertionError("unreachable: this start was not read")
 
 
 def reject_id(contact_id: str, source: Source, payload: str) -> str:
@@ -183,124 +246,16 @@ def reject_id(contact_id: str, source: Source, payload: str) -> str:
     payload counts by what it says: where a neighbour in the same reply cannot be decoded, it
     comes written anew, with other blanks and escapes."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in (contact_id, source.value, _canonical(payload)):
+    for part in (contact_id, source.value, columns.canonical(payload)):
         encoded = part.encode("utf-8", errors="surrogatepass")
         digest.update(len(encoded).to_bytes(8, "big"))
         digest.update(encoded)
     return digest.hexdigest()
 
 
-def _canonical(payload: str) -> str:
-    try:
-        return json.dumps(json.loads(payload, strict=False), separators=(",", ":"))
-    except (ValueError, RecursionError):
-        return payload
-
-
-def _read(record: msgspec.Raw) -> dict[str, Any]:
-    try:
-        item = _decode(record)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UnreadableRecord("not_readable_json") from None
-    if type(item) is not dict:
-        raise UnreadableRecord("not_an_object")
-    return item
-
-
-def _row(
-    item: dict[str, Any], request: HistoryRequest, started: int, day: int, observed_at: int
-) -> tuple[Any, ...]:
-    """One observation, in the order of INTERACTION_COLUMNS."""
-    interaction_id = item.get("id")
-    if type(interaction_id) is not str or not interaction_id.strip():
-        raise UnreadableRecord("no_usable_id")
-    owner, attributes, extra = _nested(item)
-    end_text = item.get("endDate")
-    return (
-        interaction_id,
-        _text(item.get("contactId")),
-        request.contact_id,
-        _text(item.get("mediaType")),
-        _text(item.get("typeId")),
-        _text(item.get("state")),
-        _text(item.get("subject")),
-        _text(item.get("uri")),
-        started,
-        _end(end_text),
-        item["startDate"],
-        _text(end_text),
-        _text(owner.get("id")),
-        _text(owner.get("userName")),
-        _text(owner.get("firstName")),
-        _text(owner.get("lastName")),
-        request.source.value,
-        _json(extra) if extra else None,
-        day,
-        attributes,
-        observed_at,
-    )
-
-
-def _start(item: dict[str, Any]) -> tuple[int, int]:
-    try:
-        return micros(item.get("startDate"))
-    except UnreadableTime as exc:
-        raise UnreadableRecord(f"start_{exc.reason}") from None
-
-
-def _end(text: Any) -> int | None:
-    """An end that cannot be read leaves the interaction open; its text is kept beside it."""
-    if text is None:
-        return None
-    try:
-        return micros(text)[0]
-    except UnreadableTime:
-        return None
-
-
-def _nested(
-    item: dict[str, Any],
-) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
-    """Owner, custom attributes, and what has no column of its own."""
-    extra = {} if item.keys() <= _KNOWN else {k: v for k, v in item.items() if k not in _KNOWN}
-    owner = item.get("ownerInformation")
-    if type(owner) is not dict:
-        if owner is not None:
-            extra["ownerInformation"] = owner
-        owner = {}
-    elif not owner.keys() <= set(_OWNER_FIELDS):
-        extra["ownerInformation"] = {k: v for k, v in owner.items() if k not in _OWNER_FIELDS}
-    named = item.get("customAttributes")
-    if type(named) is not dict:
-        if named is not None:
-            extra["customAttributes"] = named
-        return owner, [], extra
-    attributes = [
-        {
-            "name": name,
-            "value": value if type(value) is str else _json(value),
-            "value_type": _TYPE_NAMES[type(value)],
-        }
-        for name, value in named.items()
-    ]
-    return owner, attributes, extra
-
-
-def _text(value: Any) -> str | None:
-    if value is None or type(value) is str:
-        return value
-    return _json(value)
-
-
-def _json(value: Any) -> str:
-    """Canonical JSON: the same value is the same text in every run."""
-    return _encode(value).decode()
-
-
-def _set_aside(
-    request: HistoryRequest, record: msgspec.Raw, reason: str, observed_at: int
-) -> tuple[Any, ...]:
+def _reject(answer: Answered, record: msgspec.Raw, reason: str) -> tuple[Any, ...]:
     """One reject, in the order of REJECTS."""
+    request = answer.request
     payload = bytes(record).decode("utf-8", errors="backslashreplace")
     return (
         reject_id(request.contact_id, request.source, payload),
@@ -309,5 +264,56 @@ def _set_aside(
         request.window.start,
         request.source.value,
         payload,
-        observed_at,
+        answer.observed_at,
     )
+
+
+def _observations(
+    batch: _Batch, started_at: Numbers, days: Numbers, run_at: int, asked: tuple[str, ...]
+) -> pa.Table:
+    records, rows, extra = batch.records, len(batch.records), Extra()
+    owners = columns.objects(records, _OWNER, extra)
+    named = columns.objects(records, _ATTRIBUTES, extra)
+    for row, fields in columns.without(records, _KNOWN):
+        extra.add(row, fields)
+    for row, fields in columns.without(owners, _OWNER_COLUMNS):
+        extra.add(row, {_OWNER: fields})
+    arrays = {
+        column: columns.texts(columns.field(records, name))
+        for name, column in _TEXT_COLUMNS.items()
+    } | {
+        column: columns.texts(columns.field(owners, name))
+        for name, column in _OWNER_COLUMNS.items()
+    }
+    asked_for = columns.texts([each.request.contact_id for each in batch.answers])
+    sources = columns.texts([each.request.source.value for each in batch.answers])
+    observed = pa.array([each.observed_at for each in batch.answers], MOMENT)
+    arrays["requested_contact_id"] = asked_for.take(pa.array(batch.answer))
+    arrays["source"] = sources.take(pa.array(batch.answer))
+    arrays["observed_at"] = observed_at = observed.take(pa.array(batch.answer))
+    # an end that cannot be read leaves the interaction open; its text is kept beside it
+    ended = instants.instants(columns.only_texts(columns.field(records, "endDate")))
+    arrays |= {
+        "started_at": _moments(started_at),
+        "ended_at": _moments(ended.micros, ~ended.is_read),
+        "extra": extra.column(rows),
+        "window_date": pa.array(days.astype(np.int32)).cast(pa.date32()),
+        "attributes": columns.attributes(named),
+        "run_at": pa.repeat(pa.scalar(run_at, MOMENT), rows),
+        "asked": columns.spoken_of(named, asked),
+        "is_own": pc.fill_null(
+            pc.equal(arrays["contact_id"], arrays["requested_contact_id"]), False
+        ),
+        "seen_in_main": pc.equal(arrays["source"], Source.MAIN.value),
+        "seen_in_archive": pc.equal(arrays["source"], Source.ARCHIVE.value),
+        "first_seen_at": observed_at,
+        "last_seen_at": observed_at,
+        "contact_seen_at": observed_at,
+        "unchanged_since": observed_at,
+        "superseded_at": pa.nulls(rows, MOMENT),
+    }
+    return pa.table([arrays[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
+
+
+def _moments(micros: Numbers, is_null: Truths | None = None) -> pa.TimestampArray:
+    return pa.array(micros, pa.int64(), mask=is_null).cast(MOMENT)

@@ -7,39 +7,52 @@ full waits. So at most the last two seconds of work can be lost, and memory has 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from history_pipeline.history.flatten import Flattener, Observations
-from history_pipeline.model import HistoryRequest, Outcome
+from history_pipeline.gws import payloads
+from history_pipeline.history.flatten import Answered, Flattened, Flattener
+from history_pipeline.model import Outcome
 from history_pipeline.storage import parts
-from history_pipeline.storage.schemas import LEDGER
+from history_pipeline.storage.schemas import LEDGER, OBSERVATIONS, REJECTS
 
 FLUSH_SECONDS = 1.5
 FLUSH_ROWS = 20_000
 FLUSH_BYTES = 16 * 1024 * 1024
 """Of JSON received: a row can be large."""
 
-SLICE = 4_000
-"""Records flattened at a stretch: longer, and the heartbeat would miss its turn."""
+STRETCH = 1024 * 1024
+"""Bytes of JSON flattened at once: less, and its overhead counts; more, and what is in flight
+waits for it."""
 
 
 @dataclass(slots=True)
 class _Filling:
-    observations: Observations = field(default_factory=Observations)
-    ledger: list[tuple[Any, ...]] = field(default_factory=list)
+    """`waiting` are answers that are to be flattened, each with its outcome."""
+
+    flattened: list[Flattened] = field(default_factory=list)
+    ledger: list[tuple[Outcome, int, int]] = field(default_factory=list)
+    waiting: list[tuple[Answered, Outcome]] = field(default_factory=list)
+    waiting_bytes: int = 0
+    rows: int = 0
     received: int = 0
 
     @property
     def is_full(self) -> bool:
-        rows = len(self.observations) + len(self.observations.rejects) + len(self.ledger)
-        return rows >= FLUSH_ROWS or self.received >= FLUSH_BYTES
+        return self.rows + len(self.waiting) >= FLUSH_ROWS or self.received >= FLUSH_BYTES
+
+    def add(self, flattened: list[Flattened]) -> None:
+        self.flattened += flattened
+        self.rows += sum(each.observations.num_rows + each.rejects.num_rows for each in flattened)
+
+    def put_down(self, outcome: Outcome, interactions: int = 0, rejects: int = 0) -> None:
+        self.ledger.append((outcome, interactions, rejects))
+        self.rows += 1
 
 
 class Recorder:
@@ -61,6 +74,7 @@ class Recorder:
         self._now = now
         self._ordinal = parts.next_ordinal(directory)
         self._filling = _Filling()
+        self._landed = self._rejected = 0
         self._writing: asyncio.Task[None] | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
@@ -77,44 +91,56 @@ class Recorder:
         await self._written()
         self._raise_failure()
 
-    async def answer(self, request: HistoryRequest, records: list[msgspec.Raw]) -> tuple[int, int]:
-        """Flattens an answer. Returns how many interactions landed and how many records were set
-        aside. The rows reach the disk together with the outcome given to `settle`, or later."""
-        observed_at = int(self._now().timestamp() * 1_000_000)
-        landed = rejected = 0
-        # a part must hold an answer's rows and its outcome: nothing is flushed in between
-        into = self._filling.observations if len(records) <= SLICE else Observations()
-        for start in range(0, len(records), SLICE):
-            if start:
-                await asyncio.sleep(0)
-            some, others = self._flattener.add(
-                request, records[start : start + SLICE], observed_at, into
-            )
-            landed, rejected = landed + some, rejected + others
-        if into is not self._filling.observations:
-            self._filling.observations.rows.extend(into.rows)
-            self._filling.observations.rejects.extend(into.rejects)
-        self._filling.received += sum(len(memoryview(record)) for record in records)
-        return landed, rejected
+    async def answer(self, outcome: Outcome, records: msgspec.Raw) -> None:
+        """Puts down an answered request with its records, a JSON array. Both reach the disk in the
+        same part."""
+        answered = Answered(outcome.request, records, int(self._now().timestamp() * 1_000_000))
+        size = payloads.size(records)
+        if size > STRETCH:
+            await self._flatten_large(answered, outcome)
+        else:
+            self._filling.waiting.append((answered, outcome))
+            self._filling.waiting_bytes += size
+            if self._filling.waiting_bytes >= STRETCH:
+                self._flatten_waiting()
+        self._filling.received += size
 
     def settle(self, outcome: Outcome) -> None:
-        """Puts down how a request ended. Call it without awaiting after `answer`."""
-        request = outcome.request
-        self._filling.ledger.append(
-            (
-                request.contact_id,
-                request.window.start,
-                request.window.end,
-                request.source.value,
-                outcome.state.value,
-                outcome.interactions,
-                outcome.rejects,
-                outcome.attempts,
-                outcome.seconds,
-                outcome.error,
-                outcome.finished_at,
-            )
-        )
+        """Puts down a request that has ended without an answer."""
+        self._filling.put_down(outcome)
+
+    def counts(self) -> tuple[int, int]:
+        """How many interactions have landed, and how many records were set aside."""
+        self._flatten_waiting()
+        return self._landed, self._rejected
+
+    def _flatten_waiting(self) -> None:
+        filling = self._filling
+        waiting, filling.waiting, filling.waiting_bytes = filling.waiting, [], 0
+        if not waiting:
+            return
+        flattened = self._flatten([answered for answered, _ in waiting])
+        filling.add([flattened])
+        counts = zip(flattened.landed, flattened.rejected, strict=True)
+        for (_, outcome), (landed, rejected) in zip(waiting, counts, strict=True):
+            filling.put_down(outcome, landed, rejected)
+
+    async def _flatten_large(self, answered: Answered, outcome: Outcome) -> None:
+        """Stretch by stretch: all at once, and the heartbeat would miss its turn."""
+        flattened = []
+        for records in _stretches(answered.records):
+            flattened.append(self._flatten([replace(answered, records=records)]))
+            await asyncio.sleep(0)
+        # nothing is flushed in between: a part must hold an answer's rows and its outcome
+        self._filling.add(flattened)
+        landed = sum(each.observations.num_rows for each in flattened)
+        self._filling.put_down(outcome, landed, sum(each.rejects.num_rows for each in flattened))
+
+    def _flatten(self, answers: list[Answered]) -> Flattened:
+        flattened = self._flattener.flatten(answers, run_at=self._run_at, asked=self._asked)
+        self._landed += flattened.observations.num_rows
+        self._rejected += flattened.rejects.num_rows
+        return flattened
 
     async def room(self) -> None:
         """Returns when there is room for more. Raises StorageError where writing failed."""
@@ -130,6 +156,7 @@ class Recorder:
 
     async def _flush(self) -> None:
         await self._written()
+        self._flatten_waiting()
         if not self._filling.ledger or self._failure is not None:
             return
         full, self._filling = self._filling, _Filling()
@@ -155,15 +182,45 @@ class Recorder:
             raise self._failure
 
     def _write(self, full: _Filling, ordinal: int) -> None:
-        columns: Any = zip(*full.ledger, strict=True) if full.ledger else [[] for _ in LEDGER]
-        ledger = pa.table(
-            [pa.array(column, kind.type) for column, kind in zip(columns, LEDGER, strict=True)],
-            schema=LEDGER,
-        )
         parts.write(
             self._directory,
             ordinal,
-            full.observations.table(run_at=self._run_at, asked=self._asked),
-            full.observations.reject_table(),
-            ledger,
+            _together([each.observations for each in full.flattened], OBSERVATIONS),
+            _together([each.rejects for each in full.flattened], REJECTS),
+            _ledger(full.ledger),
         )
+
+
+def _together(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _stretches(answer: msgspec.Raw) -> Iterator[msgspec.Raw]:
+    """The same records, in arrays that hold about as much as is flattened at once."""
+    held: list[msgspec.Raw] = []
+    size = 0
+    for record in payloads.records(answer):
+        held.append(record)
+        size += payloads.size(record)
+        if size >= STRETCH:
+            yield payloads.array(held)
+            held, size = [], 0
+    if held:
+        yield payloads.array(held)
+
+
+def _ledger(rows: list[tuple[Outcome, int, int]]) -> pa.Table:
+    columns = {
+        "contact_id": [outcome.request.contact_id for outcome, _, _ in rows],
+        "window_start": [outcome.request.window.start for outcome, _, _ in rows],
+        "window_end": [outcome.request.window.end for outcome, _, _ in rows],
+        "source": [outcome.request.source.value for outcome, _, _ in rows],
+        "state": [outcome.state.value for outcome, _, _ in rows],
+        "interactions": [interactions for _, interactions, _ in rows],
+        "rejects": [rejects for _, _, rejects in rows],
+        "attempts": [outcome.attempts for outcome, _, _ in rows],
+        "seconds": [outcome.seconds for outcome, _, _ in rows],
+        "error": [outcome.error for outcome, _, _ in rows],
+        "finished_at": [outcome.finished_at for outcome, _, _ in rows],
+    }
+    return pa.table(columns, schema=LEDGER)

@@ -10,7 +10,8 @@ from datetime import datetime
 import msgspec
 import pyarrow as pa
 
-from history_pipeline.history.flatten import Flattener, Observations
+from history_pipeline.gws import payloads
+from history_pipeline.history.flatten import Answered, Flattener
 from history_pipeline.model import HistoryRequest, Source
 from history_pipeline.settings import Settings
 from history_pipeline.storage import forgotten, set_aside
@@ -41,27 +42,29 @@ def replay(settings: Settings, layout: Layout, now: datetime) -> Replayed:
 def _landed(settings: Settings, layout: Layout, replayed: Replayed) -> Iterator[pa.Table]:
     flattener = Flattener(settings.zone, forgotten.read(layout))
     for rejects in set_aside.unresolved(layout):
-        into = Observations()
-        for row in rejects.rows.to_pylist():
-            landed, rejected = _read(flattener, rejects, row, into)
-            replayed.records += 1
-            replayed.landed += landed
-            if not rejected:
-                replayed.resolved.append(row["reject_id"])
-        if len(into):
-            yield into.table(
-                run_at=int(rejects.run_started_at.timestamp() * 1_000_000),
-                asked=tuple(json.loads(rejects.asked)),
-            )
+        rows = rejects.rows.to_pylist()
+        flattened = flattener.flatten(
+            [_answered(rejects, row) for row in rows],
+            run_at=int(rejects.run_started_at.timestamp() * 1_000_000),
+            asked=tuple(json.loads(rejects.asked)),
+        )
+        replayed.records += len(rows)
+        replayed.landed += flattened.observations.num_rows
+        replayed.resolved += [
+            row["reject_id"]
+            for row, rejected in zip(rows, flattened.rejected, strict=True)
+            if not rejected
+        ]
+        if flattened.observations.num_rows:
+            yield flattened.observations
 
 
-def _read(
-    flattener: Flattener, rejects: WindowRejects, row: dict[str, object], into: Observations
-) -> tuple[int, int]:
+def _answered(rejects: WindowRejects, row: dict[str, object]) -> Answered:
+    """One record, as an answer of its own."""
     seen_at = row["seen_at"]
     assert isinstance(seen_at, datetime)  # noqa: S101 - of the schema REJECTS
     request = HistoryRequest(
         str(row["requested_contact_id"]), rejects.window, Source(str(row["source"]))
     )
     payload = msgspec.Raw(str(row["payload"]).encode("utf-8", errors="surrogatepass"))
-    return flattener.add(request, [payload], int(seen_at.timestamp() * 1_000_000), into)
+    return Answered(request, payloads.array([payload]), int(seen_at.timestamp() * 1_000_000))

@@ -63,7 +63,7 @@ def in_the_lake(history: History) -> Result:
         found.complaints,
         len(outcomes),
         len(answered),
-        sum(not each.interactions + each.rejects for each in answered),
+        found.empty,
         sum(found.played.happened.values()),
         found.played.seconds,
     )

@@ -68,6 +68,8 @@ class Judged:
 
     played: Played
     complaints: tuple[str, ...]
+    empty: int = 0
+    """Answers without a record."""
 
 
 def complaints(history: History) -> list[str]:
@@ -85,7 +87,8 @@ def judged(history: History) -> Judged:
             assert isinstance(loop, DeterministicLoop)
             clock.loop = loop
             runner.run(_play(played, clock, settings, layout))
-        return Judged(played, tuple(_complaints(played, layout, clock)))
+        found = tuple(_complaints(played, layout, clock))
+        return Judged(played, found, _empty(layout) if played.error is None else 0)
 
 
 def _complaints(played: Played, layout: Layout, clock: Clock) -> Iterator[str]:
@@ -181,9 +184,12 @@ async def _run(
 # -- what the warehouse says -----------------------------------------------------------------------
 
 _REQUESTS = (
-    "select contact_id, window_start, window_end, source, state, attempts, error, finished_at, "
-    "interactions, rejects "
+    "select contact_id, window_start, window_end, source, state, attempts, error, finished_at "
     "from raw_gws.requests"
+)
+_EMPTY = (
+    "select count(*) from raw_gws.requests "
+    "where state = 'answered' and interactions = 0 and rejects = 0"
 )
 
 
@@ -193,8 +199,6 @@ def _outcomes(layout: Layout) -> list[Outcome]:
             HistoryRequest(contact_id, Window(start, end), Source(source)),
             RequestState(state),
             finished_at,
-            interactions=landed,
-            rejects=rejects,
             attempts=attempts,
             error=error,
         )
@@ -207,10 +211,13 @@ def _outcomes(layout: Layout) -> list[Outcome]:
             attempts,
             error,
             finished_at,
-            landed,
-            rejects,
         ) in fetch(layout, _REQUESTS)
     ]
+
+
+def _empty(layout: Layout) -> int:
+    ((found,),) = fetch(layout, _EMPTY)
+    return int(found)
 
 
 def _ledger(played: Played, layout: Layout) -> Iterator[str]:

@@ -20,7 +20,7 @@ import msgspec
 import pyarrow as pa
 
 from history_pipeline.errors import PipelineError
-from history_pipeline.gws import wire
+from history_pipeline.gws import payloads, wire
 from history_pipeline.gws.client import GwsClient
 from history_pipeline.gws.pacing import Pace
 from history_pipeline.history.account import Account
@@ -266,14 +266,18 @@ class Memory:
         self._collected = collected
         self._slow = seed % 3 == 0
 
-    async def answer(self, request: HistoryRequest, records: list[msgspec.Raw]) -> tuple[int, int]:
-        self._collected.answers.setdefault(request, []).append(records)
+    async def answer(self, outcome: Outcome, records: msgspec.Raw) -> None:
+        answers = self._collected.answers.setdefault(outcome.request, [])
+        answers.append(payloads.records(records))
         if self._slow:
             await asyncio.sleep(0)
-        return len(records), 0
+        self.settle(outcome)
 
     def settle(self, outcome: Outcome) -> None:
         self._collected.outcomes.append(outcome)
+
+    def counts(self) -> tuple[int, int]:
+        return 0, 0
 
     async def room(self) -> None:
         if self._slow and len(self._collected.outcomes) % 10 == 0:

@@ -19,7 +19,7 @@ from history_pipeline.errors import (
     ServerFault,
     Throttled,
 )
-from history_pipeline.gws import channel, wire
+from history_pipeline.gws import channel, payloads, wire
 from history_pipeline.gws.client import GwsClient
 from history_pipeline.gws.correlation import Correlator
 from history_pipeline.gws.inquiry import Inquiry
@@ -60,7 +60,7 @@ def silence_for_an_empty_answer(twin: pytest.MonkeyPatch) -> None:
         try:
             return await real(self, epoch, inquiry)
         except DeadlineExceeded:
-            return []
+            return payloads.EMPTY
 
     twin.setattr(GwsClient, "_attempt", attempt)
 

@@ -45,7 +45,7 @@ class Listing:
             raise fault
         body = json.loads(inquiry.body)
         self.asked.append((body["fromDate"], body["source"]))
-        return [msgspec.Raw(json.dumps({"contactId": f"of {body['fromDate']}"}).encode())]
+        return msgspec.Raw(json.dumps([{"contactId": f"of {body['fromDate']}"}]).encode())
 
     def forget(self, inquiry: Inquiry) -> None:
         self.forgotten += 1

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from history_pipeline.history.flatten import Flattener, Observations
+from history_pipeline.history.flatten import Flattener
 from history_pipeline.history.plan import windows
 from history_pipeline.model import Window
 from history_pipeline.storage import forgetting, forgotten, parts, warehouse
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import LEDGER
-from history_pipeline_tests.history.answers import OBSERVED_AT, RUN_AT, WINDOW, raw, record, request
+from history_pipeline_tests.history.answers import RUN_AT, WINDOW, answered, record
 from history_pipeline_tests.history.test_flatten import FIELDS, JSON, readable
 from history_pipeline_tests.history.test_instants import ZONES
 from history_pipeline_tests.storage.lake import (
@@ -68,9 +68,8 @@ def test_every_instant_of_a_span_lands_in_one_window_across_clock_changes(
     flattener = Flattener(ZoneInfo(zone))
     landed = 0
     for window in windows(span, longest):
-        into = Observations()
-        flattener.add(request(window=window), raw(record(startDate=text)), OBSERVED_AT, into)
-        landed += len(into)
+        answers = [answered(record(startDate=text), window=window)]
+        landed += flattener.flatten(answers, run_at=0, asked=()).landed[0]
     assert landed == 1
 
 
@@ -141,17 +140,16 @@ def test_any_json_is_in_the_warehouse_or_among_its_rejects_and_touches_nothing_e
     numbered = [
         one | {"id": f"{number}"} if readable(one) else one for number, one in enumerate(found)
     ]
-    into = Observations()
-    landed, rejected = Flattener(ZoneInfo("Europe/Berlin")).add(
-        request(), raw(record("before"), *numbered, record("after")), OBSERVED_AT, into
+    flattened = Flattener(ZoneInfo("Europe/Berlin")).flatten(
+        [answered(record("before"), *numbered, record("after"))], run_at=RUN_AT, asked=()
     )
-    assert landed + rejected == len(found) + 2
+    assert flattened.landed[0] + flattened.rejected[0] == len(found) + 2
     attempt = lake.start(days=WINDOW)
     parts.write(
         attempt.window_directory(WINDOW),
         1,
-        into.table(run_at=RUN_AT, asked=()),
-        into.reject_table(),
+        flattened.observations,
+        flattened.rejects,
         pa.Table.from_pylist([ledger_row("c1", each, window=WINDOW) for each in BOTH], LEDGER),
     )
     lake.compact(attempt, WINDOW)
@@ -160,7 +158,7 @@ def test_any_json_is_in_the_warehouse_or_among_its_rejects_and_touches_nothing_e
     wanted = {one["id"] for one in numbered if readable(one)}
     assert {"before", "after"} | wanted <= ids
     payloads = {row["payload"] for row in lake.table("rejects")}
-    assert len(payloads) <= rejected
+    assert len(payloads) <= flattened.rejected[0]
     for one in numbered:
         if not isinstance(one, dict):
             assert json.dumps(one) in payloads

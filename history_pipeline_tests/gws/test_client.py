@@ -27,6 +27,7 @@ from history_pipeline.errors import (
     Throttled,
     Unreachable,
 )
+from history_pipeline.gws import payloads
 from history_pipeline.gws.client import GwsClient, Inquiry
 from history_pipeline.gws.pacing import Pace
 from history_pipeline.gws.wire import Reply
@@ -72,7 +73,7 @@ def inquiry(name: str = "q") -> Inquiry:
 
 async def ask(client: GwsClient, question: Inquiry | None = None) -> list[Any]:
     answer = await client.attempt(question or inquiry())
-    return [json.loads(bytes(record)) for record in answer]
+    return [json.loads(bytes(record)) for record in payloads.records(answer)]
 
 
 async def ask_on(client: GwsClient, question: Inquiry | None = None) -> list[Any]:

@@ -63,7 +63,7 @@ async def attempts_spent(client: GwsClient, asked: Inquiry) -> int:
     spent = 0
     while True:
         outcome, _ = await ended(client, asked)
-        if isinstance(outcome, list):
+        if not isinstance(outcome, PipelineError):
             return spent
         spent += isinstance(outcome, DeadlineExceeded)
         await asyncio.sleep(0.2)

@@ -22,7 +22,7 @@ from history_pipeline.errors import (
     SessionLost,
     Throttled,
 )
-from history_pipeline.gws import wire
+from history_pipeline.gws import payloads, wire
 from history_pipeline.gws.wire import Filter, Reply
 from history_pipeline.model import Source, Window
 
@@ -260,7 +260,7 @@ def notified(**fields: Any) -> wire.Notification | None:
 def records(notification: wire.Notification | None) -> list[Any]:
     assert notification is not None
     assert not notification.failed
-    return [json.loads(bytes(record)) for record in notification.records]
+    return [json.loads(bytes(record)) for record in payloads.records(notification.records)]
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_with_an_error_message_it_is_no_answer(error: Any, fields: dict[str, Any
     notification = notified(errorMessage=error, **fields)
     assert notification is not None
     assert notification.failed
-    assert notification.records == []
+    assert payloads.records(notification.records) == []
 
 
 @pytest.mark.parametrize(

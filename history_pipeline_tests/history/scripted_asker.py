@@ -12,9 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from history_pipeline.gws.client import Inquiry
+from history_pipeline.gws.client import Answer, Inquiry
 from history_pipeline.model import Source
 from history_pipeline_tests.history.answers import raw, record
 
@@ -46,7 +44,7 @@ class ScriptedAsker:
     in_flight: int = 0
     most_in_flight: int = 0
 
-    async def attempt(self, inquiry: Inquiry) -> list[msgspec.Raw]:
+    async def attempt(self, inquiry: Inquiry) -> Answer:
         loop = asyncio.get_running_loop()
         contact_id = inquiry.path.split("/")[-2]
         source = Source(json.loads(inquiry.body)["source"])
@@ -62,7 +60,7 @@ class ScriptedAsker:
     def forget(self, inquiry: Inquiry) -> None:
         self.forgotten += 1
 
-    async def _play(self, contact_id: str, source: Source) -> list[msgspec.Raw]:
+    async def _play(self, contact_id: str, source: Source) -> Answer:
         turns = self.turns[contact_id, source]
         while True:
             turn = turns.pop(0) if turns else self.usual(contact_id, source)

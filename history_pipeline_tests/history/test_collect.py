@@ -39,7 +39,7 @@ from history_pipeline.gws.wire import Filter
 from history_pipeline.history.account import Account
 from history_pipeline.history.collect import Collector, Task
 from history_pipeline.history.flatten import Flattener
-from history_pipeline.history.recording import FLUSH_ROWS, SLICE, Recorder
+from history_pipeline.history.recording import FLUSH_ROWS, STRETCH, Recorder
 from history_pipeline.history.verdicts import Verdicts
 from history_pipeline.model import Outcome, RequestState, Source
 from history_pipeline.storage import parts
@@ -483,8 +483,8 @@ def test_an_answer_and_its_outcome_are_in_the_same_part(run: Run) -> None:
         }
 
 
-def test_an_answer_larger_than_a_slice_is_in_one_part(run: Run) -> None:
-    many = [record(f"i{n}") for n in range(2 * SLICE + 17)]
+def test_an_answer_larger_than_a_stretch_is_in_one_part(run: Run) -> None:
+    many = [record(f"i{n}", subject="x" * 1_000) for n in range(2 * STRETCH // 1_000)]
     run.sources = (MAIN,)
     run.asker.turns["c0002", MAIN] = [many]
     account = run.collect(contacts(12))
@@ -503,14 +503,15 @@ def test_what_waits_in_memory_is_bounded(run: Run) -> None:
     """Answers that come faster than they can be written wait for room."""
     run.sources = (MAIN,)
     run.asker.latency = 0.0
-    run.asker.usual = lambda contact_id, source: [record(f"{contact_id} {n}") for n in range(SLICE)]
-    run.collect(contacts(16))
+    some = 2_000
+    run.asker.usual = lambda contact_id, source: [record(f"{contact_id} {n}") for n in range(some)]
+    run.collect(contacts(32))
     sizes = [
         pq.read_metadata(part / parts.OBSERVATIONS_FILE).num_rows
         for part in parts.whole(run.directory)
     ]
-    assert sum(sizes) == 16 * SLICE
-    assert max(sizes) <= FLUSH_ROWS + (run.concurrency + 1) * SLICE
+    assert sum(sizes) == 32 * some
+    assert max(sizes) <= FLUSH_ROWS + (run.concurrency + 1) * some + STRETCH // 70
 
 
 # -- killed and resumed ---------------------------------------------------------------------------

@@ -7,11 +7,20 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from history_pipeline.history.instants import LocalDays, UnreadableTime, day_number, micros
+from history_pipeline.history.instants import (
+    LocalDays,
+    UnreadableTime,
+    day_number,
+    instants,
+    local_days,
+    micros,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ZONES = [
@@ -104,6 +113,62 @@ def test_no_text_raises_anything_else(text: str) -> None:
         micros(text)
 
 
+USUAL = r"\A[0-9]{4}-[0-3][0-9]-[0-3][0-9] [0-2][0-9]:[0-6][0-9]:[0-6][0-9]\.[0-9]{3}[+-][0-2][0-9][0-6][0-9]\Z"
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.text(max_size=30)
+        | st.from_regex(USUAL)
+        | st.from_regex(USUAL).map(lambda text: text.replace(" ", "T"))
+        | st.text("0123456789-+:. \u0661", min_size=28, max_size=28)
+        | st.builds(
+            lambda moment, offset: as_the_server_writes(moment.astimezone(offset)), MOMENTS, OFFSETS
+        )
+        | st.datetimes(timezones=st.just(UTC)).map(as_the_server_writes),
+        max_size=20,
+    ),
+    st.integers(0, 3),
+)
+@example(
+    [
+        "2015-02-29 00:00:00.000+0000",
+        "2016-02-29 00:00:00.000-0000",
+        "1900-02-29 00:00:00.000+0000",
+    ],
+    0,
+)
+@example(
+    [
+        "2015-10-01 16:02:07.000+2400",
+        "2015-10-01 24:00:00.000+0000",
+        "2015-10-01 16:02:60.000+0000",
+    ],
+    0,
+)
+@example(
+    [
+        "0000-00-00 00:00:00.000+0000",
+        "2015-00-01 00:00:00.000+0000",
+        "2015-01-00 00:00:00.000+0000",
+    ],
+    0,
+)
+def test_many_texts_read_at_once_are_what_each_is_alone(
+    texts: list[str | None], skipped: int
+) -> None:
+    found = instants(pa.array(texts, pa.string())[skipped:])
+    alone: list[tuple[int, int] | None] = []
+    for text in texts[skipped:]:
+        try:
+            alone.append(micros(text))
+        except UnreadableTime:
+            alone.append(None)
+    read = zip(found.micros.tolist(), found.offsets.tolist(), found.is_read.tolist(), strict=True)
+    assert [(moment, offset) if is_read else None for moment, offset, is_read in read] == alone
+
+
 # -- local days -----------------------------------------------------------------------------------
 
 
@@ -114,10 +179,16 @@ def oracle(zone: str, moment: datetime) -> tuple[int, int]:
     return day_number(local.date()), int(delta.total_seconds())
 
 
+def local(days: LocalDays, moment: datetime) -> tuple[int, int]:
+    moments = np.array([exact(moment)])
+    offsets = days.offsets(moments)
+    return int(local_days(moments, offsets)[0]), int(offsets[0])
+
+
 @given(st.sampled_from(ZONES), MOMENTS)
 def test_the_local_day_is_zoneinfos(zone: str, moment: datetime) -> None:
     days = LocalDays(ZoneInfo(zone))
-    assert (days.day(exact(moment)), days.offset(exact(moment))) == oracle(zone, moment)
+    assert local(days, moment) == oracle(zone, moment)
 
 
 TRANSITIONS = [
@@ -139,7 +210,7 @@ def test_the_day_is_right_on_both_sides_of_a_change_of_clocks(zone: str, change:
     days = LocalDays(ZoneInfo(zone))
     for seconds in [-86_400, -3_600, -900, -1, 0, 1, 899, 900, 3_600, 86_400]:
         moment = change + timedelta(seconds=seconds)
-        assert (days.day(exact(moment)), days.offset(exact(moment))) == oracle(zone, moment)
+        assert local(days, moment) == oracle(zone, moment)
 
 
 @given(st.sampled_from(ZONES), st.dates(date(2005, 1, 1), date(2035, 1, 1)))
@@ -148,20 +219,20 @@ def test_midnight_is_the_first_instant_of_its_day(zone: str, day: date) -> None:
     days = LocalDays(ZoneInfo(zone))
     midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
     for moment in (midnight, midnight - timedelta(microseconds=1)):
-        assert days.day(exact(moment)) == oracle(zone, moment)[0]
+        assert local(days, moment)[0] == oracle(zone, moment)[0]
 
 
 @pytest.mark.parametrize("day", [date(1, 1, 3), date(1969, 12, 31), date(9999, 12, 28)])
 def test_the_edges_of_the_calendar_have_days_too(day: date) -> None:
-    moment = exact(datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
+    moment = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
     for zone in ZONES:
-        assert abs(LocalDays(ZoneInfo(zone)).day(moment) - day_number(day)) <= 1
+        assert abs(local(LocalDays(ZoneInfo(zone)), moment)[0] - day_number(day)) <= 1
 
 
 def test_remembered_offsets_are_bounded() -> None:
     days = LocalDays(ZoneInfo("Europe/Berlin"))
-    for quarter in range(50_000):
-        days.offset(quarter * 900_000_000)
+    for some in np.arange(50_000).reshape(50, 1_000):
+        days.offsets(some * 900_000_000)
     assert len(days._offsets) <= 20_000
 
 

@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from history_pipeline.history import flatten
+from history_pipeline.history import instants
 from history_pipeline.history.flatten import Flattener
 from history_pipeline.history.recording import Recorder
 from history_pipeline.history.replay import replay
@@ -21,6 +20,7 @@ from history_pipeline.settings import Settings
 from history_pipeline.storage import attempts, identity, warehouse
 from history_pipeline.storage.compaction import compact
 from history_pipeline.storage.layout import Layout
+from history_pipeline_tests.history.answers import raw
 from history_pipeline_tests.storage.lake import MAY, Lake, Row
 
 STARTED = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -43,10 +43,10 @@ READABLE = {
 @pytest.fixture
 def more_can_be_read(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """As after an update that reads times which this version does not."""
-    real = flatten.micros
+    real = instants.micros
 
     def start() -> None:
-        monkeypatch.setattr(flatten, "micros", lambda text: real(READABLE.get(text, text)))
+        monkeypatch.setattr(instants, "micros", lambda text: real(READABLE.get(text, text)))
 
     return start
 
@@ -77,9 +77,8 @@ def run(settings: Settings, started_at: datetime = STARTED) -> Lake:
             asked=settings.asked_attributes,
             now=lambda: started_at + timedelta(minutes=1),
         ) as recorder:
-            raw = [msgspec.Raw(json.dumps(record).encode()) for record in RECORDS]
-            landed, rejects = await recorder.answer(request, raw)
-            recorder.settle(Outcome(request, RequestState.ANSWERED, SEEN, landed, rejects, 1, 0.1))
+            outcome = Outcome(request, RequestState.ANSWERED, SEEN, 1, 0.1)
+            await recorder.answer(outcome, raw(*RECORDS))
 
     asyncio.run(collect())
     scope = {

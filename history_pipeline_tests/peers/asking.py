@@ -13,7 +13,7 @@ from datetime import date
 
 from history_pipeline import settings as configuration
 from history_pipeline.errors import EpochLost
-from history_pipeline.gws import wire
+from history_pipeline.gws import payloads, wire
 from history_pipeline.gws.client import Answer, GwsClient, Inquiry
 from history_pipeline.gws.pacing import Pace
 from history_pipeline.gws.transport import AiohttpTransport, Transport
@@ -78,7 +78,7 @@ async def ask_through_epochs(client: GwsClient, contact_id: str, within: float =
 
 
 def ids(answer: Answer) -> list[str]:
-    return [json.loads(bytes(record))["id"] for record in answer]
+    return [json.loads(bytes(record))["id"] for record in payloads.records(answer)]
 
 
 def right_ids(contact_id: str, source: Source = Source.MAIN) -> list[str]:

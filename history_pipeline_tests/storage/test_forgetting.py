@@ -10,16 +10,16 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from history_pipeline.errors import StorageError
-from history_pipeline.history.flatten import Flattener, Observations
-from history_pipeline.model import Contact, HistoryRequest, Source
+from history_pipeline.history.flatten import Flattener
+from history_pipeline.model import Contact, Source
 from history_pipeline.storage import contact_list, files, forgetting, forgotten, locks, warehouse
 from history_pipeline.storage.layout import Layout
+from history_pipeline_tests.history.answers import answered
 from history_pipeline_tests.storage.lake import (
     MAY,
     NOON,
@@ -165,17 +165,10 @@ def test_an_answer_to_another_contact_does_not_bring_the_contact_back(
 ) -> None:
     record = {"id": "i1", "contactId": WHO, "startDate": start}
     others = {"id": "i2", "contactId": "c1", "startDate": "2024-05-03 10:00:00.000+0200"}
-    into = Observations()
     flattener = Flattener(ZoneInfo("Europe/Berlin"), forgotten.add(lake.layout, WHO))
-    landed = flattener.add(
-        HistoryRequest("c1", MAY, Source.MAIN),
-        [msgspec.Raw(json.dumps(each).encode()) for each in (record, others)],
-        0,
-        into,
-    )
-    assert landed == (1, 0)
-    assert len(into) == 1
-    assert into.rejects == []
+    flattened = flattener.flatten([answered(record, others, window=MAY)], run_at=0, asked=())
+    assert flattened.observations["interaction_id"].to_pylist() == ["i2"]
+    assert flattened.rejects.num_rows == 0
 
 
 def test_forgetting_twice_and_forgetting_strangers_changes_nothing(lake: Lake) -> None:
