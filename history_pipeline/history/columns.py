@@ -7,8 +7,9 @@ up, that column goes value by value. Nothing that is not text is lost: it is kep
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -39,9 +40,12 @@ def to_json(value: Any) -> str:
     return _encode(value).decode()
 
 
-def field(records: Iterable[Record], name: str) -> list[Any]:
+def field(records: list[Record], name: str) -> list[Any]:
     """One value a record; a field that is not there is null."""
-    return [record.get(name) for record in records]
+    try:
+        return list(map(itemgetter(name), records))
+    except KeyError:
+        return [record.get(name) for record in records]
 
 
 def texts(values: list[Any]) -> pa.StringArray:

@@ -26,9 +26,9 @@ FLUSH_ROWS = 20_000
 FLUSH_BYTES = 16 * 1024 * 1024
 """Of JSON received: a row can be large."""
 
-STRETCH = 1024 * 1024
-"""Bytes of JSON flattened at once: less, and its overhead counts; more, and what is in flight
-waits for it."""
+STRETCH = 512 * 1024
+"""Bytes of JSON flattened at once: less, and its overhead counts; more, and it does not fit into
+the processor's cache, and what is in flight waits for it."""
 
 
 @dataclass(slots=True)
