@@ -158,11 +158,12 @@ def _write_days(
     fresh = [part / parts.OBSERVATIONS_FILE for part in written]
     apart = layout.scratch / f"{directory.parent.parent.name}.{directory.name}"
     try:
-        for copies in split_by_day([path for path in fresh if path.exists()], apart):
-            days.put_in_place(
-                connection, layout.day(copies.day), layout.day_versions(copies.day), copies
-            )
-            copies.path.unlink()
+        days.put_in_place(
+            connection,
+            split_by_day([path for path in fresh if path.exists()], apart),
+            lambda day: (layout.day(day), layout.day_versions(day)),
+            done=lambda copies: copies.path.unlink(missing_ok=True),
+        )
     finally:
         if apart.exists():
             files.remove_tree(apart)

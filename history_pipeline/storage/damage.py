@@ -32,6 +32,15 @@ def read_columns(path: Path, columns: list[str]) -> pa.Table:
 
 
 @contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Translates the errors of reading a file, for `looked_for` to look at it."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as exc:
+        raise StorageError(f"{path} cannot be read: {type(exc).__name__}") from exc
+
+
+@contextlib.contextmanager
 def of_part(part: Path) -> Iterator[None]:
     """Translates the errors of reading one."""
     try:

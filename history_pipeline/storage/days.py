@@ -1,13 +1,22 @@
 """A day's file: the union of what it held and what came in, one row per interaction and set of
 names asked for. What it held and holds no longer goes to its version file.
+
+Most interactions have one copy, and nothing is to be chosen: those go straight from the answers
+to the file. Only where an interaction has several copies, DuckDB folds them, of many days at a
+time. A day that is too large for that is folded by itself, in shares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,13 +24,240 @@ import pyarrow.parquet as pq
 from history_pipeline.storage import damage, database, files, folding, versions
 from history_pipeline.storage.database import quote
 from history_pipeline.storage.schemas import MOMENT, OBSERVATIONS
-from history_pipeline.storage.splitting import COPY_ID, DayCopies
+from history_pipeline.storage.splitting import COPY_ID, SPLIT, DayCopies
 
 KEY = "interaction_id, md5_number(asked), window_date"
 """A long list of names is grouped by its digest: it is the same for nearly all rows."""
 
+TOGETHER_BYTES = 24 * 1024 * 1024
+"""Of the rows that are held at a time."""
+
+_WRITERS = 2
+
+Place = Callable[[date], tuple[Path, Path]]
+"""Where a day's file and its version file lie."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    copies: DayCopies
+    path: Path
+    versions: Path
+    known_rows: int = 0
+    known_bytes: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """About as many as its rows take in memory, where a file's are packed."""
+        of_known = self.copies.bytes * self.known_rows // max(1, self.copies.rows)
+        return self.copies.bytes + max(of_known, self.known_bytes)
+
+    @property
+    def unfinished(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.new")
+
+
+def put_in_place(
+    connection: duckdb.DuckDBPyConnection,
+    fresh: list[DayCopies],
+    place: Place,
+    done: Callable[[DayCopies], None] = lambda copies: None,
+) -> None:
+    """Folds what came in into the days' files and replaces each atomically, its versions first.
+    Doing so twice with the same copies changes nothing. `done` is told which are not needed any
+    more."""
+    group: list[_Day] = []
+    for copies in fresh:
+        day = _looked_at(copies, *place(copies.day))
+        if group and sum(each.bytes for each in group) + day.bytes > TOGETHER_BYTES:
+            _put_group_in_place(connection, group)
+            group = _all_done(group, done)
+        group.append(day)
+    if group:
+        _put_group_in_place(connection, group)
+        _all_done(group, done)
+
+
+def _all_done(group: list[_Day], done: Callable[[DayCopies], None]) -> list[_Day]:
+    for day in group:
+        done(day.copies)
+    return []
+
+
+def _looked_at(copies: DayCopies, path: Path, versions_: Path) -> _Day:
+    files.make_directory(path.parent)
+    if not path.exists():
+        return _Day(copies, path, versions_)
+    with damage.looked_for(days=[path]), damage.reading(path):
+        known = pq.read_metadata(path)
+    size = sum(known.row_group(n).total_byte_size for n in range(known.num_row_groups))
+    return _Day(copies, path, versions_, known.num_rows, size)
+
+
+def _put_group_in_place(connection: duckdb.DuckDBPyConnection, group: list[_Day]) -> None:
+    with damage.looked_for(days=[path for day in group for path in (day.path, day.versions)]):
+        if sum(day.bytes for day in group) > TOGETHER_BYTES:
+            for day in group:
+                _put_large_in_place(connection, day)
+        else:
+            _put_together_in_place(connection, group)
+
+
+# -- days that are held whole ---------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Held:
+    """A day's rows in memory. `alone` are those of interactions with one copy."""
+
+    day: _Day
+    superseded: versions.Superseded
+    alone: pa.Table
+    contested: pa.Table
+    first_known: int
+    folded: list[pa.Table] = field(default_factory=list)
+
+
+def _put_together_in_place(connection: duckdb.DuckDBPyConnection, group: list[_Day]) -> None:
+    held, first_known = [], 0
+    for day in group:
+        held.append(_held(day, first_known))
+        first_known += day.known_rows
+    _fold_contested(connection, held)
+    with files.gone_if_unfinished(*(each.day.unfinished for each in held)):
+        with ThreadPoolExecutor(_WRITERS, thread_name_prefix="day-writer") as writers:
+            # all are confirmed by the disk before the first one is put in place
+            for _ in writers.map(_write, held):
+                pass
+        for each in held:
+            each.superseded.put_in_place(connection)
+            files.replace(each.day.unfinished, each.day.path)
+
+
+def _held(day: _Day, first_known: int) -> _Held:
+    rows = day.copies.table()
+    if day.known_rows:
+        rows = pa.concat_tables([_known(day.path, first_known), rows])
+    is_contested = _is_contested(rows["interaction_id"])
+    contested = rows.slice(0, 0)
+    if is_contested.any():
+        contested = rows.filter(pa.array(is_contested))
+        rows = rows.filter(pa.array(~is_contested))
+    superseded = versions.Superseded(day.path, day.versions)
+    return _Held(day, superseded, _folded_alone(rows), contested, first_known)
+
+
+def _known(path: Path, first: int) -> pa.Table:
+    """The rows of a day's file. A copy id below 0 says where a row is, over all days held."""
+    with damage.reading(path):
+        known = damage.read(path, OBSERVATIONS)
+    ids = -1 - np.arange(first, first + known.num_rows)
+    return known.append_column(SPLIT.field(COPY_ID), pa.array(ids))
+
+
+def _is_contested(ids: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Where an interaction has several copies; under whichever names each was asked for."""
+    numbers = ids.combine_chunks().dictionary_encode().indices.to_numpy()
+    is_contested: npt.NDArray[np.bool_] = (
+        np.bincount(numbers)[numbers] > 1 if len(numbers) else (np.zeros(0, np.bool_))
+    )
+    return is_contested
+
+
+def _folded_alone(rows: pa.Table) -> pa.Table:
+    """What folding makes of copies that are their interactions' only ones."""
+    is_named = pc.is_valid(rows["contact_id"])
+    seen = pc.if_else(is_named, rows["contact_seen_at"], None)
+    since = pc.coalesce(rows["unchanged_since"], rows["first_seen_at"])
+    is_known = pc.less(rows[COPY_ID], 0)
+    changed = {
+        "contact_seen_at": pc.coalesce(seen, rows["last_seen_at"]),
+        "unchanged_since": pc.if_else(is_known, rows["unchanged_since"], since),
+        "superseded_at": pa.nulls(rows.num_rows, MOMENT),
+    }
+    return pa.table(
+        [changed.get(name, rows[name]) for name in OBSERVATIONS.names], schema=OBSERVATIONS
+    )
+
+
+def _fold_contested(connection: duckdb.DuckDBPyConnection, held: list[_Held]) -> None:
+    contested = pa.concat_tables([each.contested for each in held])
+    if not contested.num_rows:
+        return
+    shares = database.shares(contested.num_rows)
+    copies = f"(select *, {_KNOWN_CONTENT} from arrived)"
+    for share in range(shares):
+        connection.register("arrived", contested)
+        _choose(connection, copies, share, shares)
+        folded = connection.sql(
+            folding.folded(copies, "chosen", _SINCE, _SUPERSEDED)
+        ).to_arrow_table()
+        connection.unregister("arrived")
+        for each in held:
+            its = folded.filter(pc.equal(folded["window_date"], pa.scalar(each.day.copies.day)))
+            each.folded.append(its.select(OBSERVATIONS.names).cast(OBSERVATIONS))
+            each.superseded.take(connection, _superseded(its, each.first_known))
+    connection.execute("drop table if exists chosen")
+
+
+def _write(held: _Held) -> None:
+    files.write_table(pa.concat_tables([held.alone, *held.folded]), held.day.unfinished)
+
+
+# -- a day by itself ------------------------------------------------------------------------------
+
+
+def _put_large_in_place(connection: duckdb.DuckDBPyConnection, day: _Day) -> None:
+    superseded = versions.Superseded(day.path, day.versions)
+    with (
+        files.gone_if_unfinished(day.unfinished),
+        database.translating(str(day.path)),
+        files.storing(day.path),
+        files.private(day.unfinished) as file,
+    ):
+        with pq.ParquetWriter(file, OBSERVATIONS, **files.PARQUET) as writer:
+            for batch in _folded(connection, day, superseded):
+                writer.write_batch(batch)
+        files.sync(file)
+    superseded.put_in_place(connection)
+    files.replace(day.unfinished, day.path)
+
+
+def _folded(
+    connection: duckdb.DuckDBPyConnection, day: _Day, superseded: versions.Superseded
+) -> Iterator[pa.RecordBatch]:
+    known, fresh = day.path if day.known_rows else None, day.copies
+    copies = f"(select *, null::ubigint as known_content from arrived {_known_copies(known)})"
+    shares = database.shares(fresh.rows + day.known_rows)
+    for share in range(shares):
+        with fresh.batches() as reader:
+            connection.register("arrived", reader)
+            _choose(connection, copies, share, shares)
+        with fresh.batches() as reader:
+            connection.register("arrived", reader)
+            result = connection.sql(folding.folded(copies, "chosen", _SINCE, _SUPERSEDED))
+            found = []
+            for batch in result.to_arrow_reader(fresh.batch_rows):
+                yield batch.select(OBSERVATIONS.names).cast(OBSERVATIONS)
+                found.append(_superseded(pa.Table.from_batches([batch]), 0))
+        connection.unregister("arrived")
+        superseded.take(connection, pa.concat_tables(found) if found else _FOUND.empty_table())
+    connection.execute("drop table if exists chosen")
+
+
+def _known_copies(known: Path | None) -> str:
+    if known is None:
+        return ""
+    return (
+        f"union all by name select *, -1 - file_row_number as {COPY_ID}, "
+        f"{_CONTENT} as known_content from read_parquet({quote(str(known))})"
+    )
+
+
+# -- folding --------------------------------------------------------------------------------------
 
 _CONTENT = folding.content()
+_KNOWN_CONTENT = f"case when {COPY_ID} < 0 then {_CONTENT} end as known_content"
 _HISTORY = """,
     min(coalesce(unchanged_since, first_seen_at)) as first_since,
     any_value(known_content) as known_content,
@@ -43,78 +279,20 @@ _SINCE = f"""
         when {_IS_CHANGED} then won.last_seen_at
         else won.known_since end
 """
-
-
-def put_in_place(
-    connection: duckdb.DuckDBPyConnection, path: Path, versions_: Path, fresh: DayCopies
-) -> None:
-    """Folds what came in into the day's file and replaces it atomically, its versions first.
-    Doing so twice with the same copies changes nothing."""
-    files.make_directory(path.parent)
-    unfinished = path.with_name(f".{path.name}.new")
-    known = path if path.exists() else None
-    superseded = versions.Superseded(path, versions_)
-    with (
-        damage.looked_for(days=[path, versions_]),
-        files.gone_if_unfinished(unfinished),
-        database.translating(str(path)),
-        files.storing(path),
-        files.private(unfinished) as file,
-    ):
-        with pq.ParquetWriter(file, OBSERVATIONS, **files.PARQUET) as writer:
-            for batch in _folded(connection, known, fresh, superseded):
-                writer.write_batch(batch)
-        files.sync(file)
-    superseded.put_in_place(connection)
-    files.replace(unfinished, path)
-
-
-def _folded(
-    connection: duckdb.DuckDBPyConnection,
-    known: Path | None,
-    fresh: DayCopies,
-    superseded: versions.Superseded,
-) -> Iterator[pa.RecordBatch]:
-    copies = f"(select *, null::ubigint as known_content from arrived {_known_copies(known)})"
-    rows = fresh.rows + (pq.read_metadata(known).num_rows if known else 0)
-    shares = database.shares(rows)
-    for share in range(shares):
-        with fresh.batches() as reader:
-            connection.register("arrived", reader)
-            connection.execute(f"""
-                create or replace temp table chosen as
-                {
-                folding.winners(
-                    f"{copies} where hash(interaction_id) % {shares} = {share}", KEY, _HISTORY
-                )
-            }
-            """)
-        with fresh.batches() as reader:
-            connection.register("arrived", reader)
-            result = connection.sql(folding.folded(copies, "chosen", _SINCE, _SUPERSEDED))
-            found = []
-            for batch in result.to_arrow_reader(fresh.batch_rows):
-                yield batch.select(OBSERVATIONS.names).cast(OBSERVATIONS)
-                found.append(_superseded(batch))
-        connection.unregister("arrived")
-        superseded.take(connection, pa.Table.from_batches(found, _FOUND))
-    connection.execute("drop table if exists chosen")
-
-
-def _known_copies(known: Path | None) -> str:
-    if known is None:
-        return ""
-    return (
-        f"union all by name select *, -1 - file_row_number as {COPY_ID}, "
-        f"{_CONTENT} as known_content from read_parquet({quote(str(known))})"
-    )
-
-
 _SUPERSEDED = f", case when {_IS_CHANGED} then -1 - won.known_copy_id end as superseded_row"
 _FOUND = pa.schema([("row", pa.int64()), ("superseded_at", MOMENT)])
 
 
-def _superseded(batch: pa.RecordBatch) -> pa.RecordBatch:
+def _choose(connection: duckdb.DuckDBPyConnection, copies: str, share: int, shares: int) -> None:
+    """The winners among this share of the copies, as the table `chosen`."""
+    of_share = f"{copies} where hash(interaction_id) % {shares} = {share}"
+    connection.execute(
+        f"create or replace temp table chosen as {folding.winners(of_share, KEY, _HISTORY)}"
+    )
+
+
+def _superseded(rows: pa.Table, first_known: int) -> pa.Table:
     """Which rows of the file that was are superseded by these, and when that was seen."""
-    rows = batch.select(["superseded_row", "unchanged_since"]).rename_columns(_FOUND.names)
-    return rows.filter(pc.is_valid(rows["row"])).cast(_FOUND)
+    found = rows.select(["superseded_row", "unchanged_since"]).rename_columns(_FOUND.names)
+    found = found.filter(pc.is_valid(found["row"])).cast(_FOUND)
+    return found.set_column(0, _FOUND.field("row"), pc.subtract(found["row"], first_known))

@@ -84,13 +84,14 @@ def _write(
         versions.write(layout.day_versions(copies.day, versions_.fresh), copies)
     files.remove_tree(apart)
     found = split_tables(_recut_rows(layout.day_files(), zone), apart)
-    for copies in found:
-        days.put_in_place(
-            connection,
-            layout.day(copies.day, days_.fresh),
-            layout.day_versions(copies.day, versions_.fresh),
-            copies,
-        )
+    days.put_in_place(
+        connection,
+        found,
+        lambda day: (
+            layout.day(day, days_.fresh),
+            layout.day_versions(day, versions_.fresh),
+        ),
+    )
     files.remove_tree(apart)
     return len(found)
 

@@ -57,13 +57,12 @@ def keep(layout: Layout, tables: Iterator[pa.Table]) -> int:
     apart = layout.scratch / "replay"
     files.remove_tree(apart)
     found = split_tables(tables, apart)
-    for copies in found:
-        database.in_little_memory(
-            layout.scratch,
-            lambda connection, copies=copies: days.put_in_place(  # type: ignore[misc]
-                connection, layout.day(copies.day), layout.day_versions(copies.day), copies
-            ),
-        )
+    database.in_little_memory(
+        layout.scratch,
+        lambda connection: days.put_in_place(
+            connection, found, lambda day: (layout.day(day), layout.day_versions(day))
+        ),
+    )
     files.remove_tree(apart)
     return len(found)
 

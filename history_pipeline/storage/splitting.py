@@ -1,18 +1,19 @@
 """A window's observations set apart by day, in one pass and in bounded memory.
 
-Each day can then be folded by itself, however much the window holds. Knows parts and files; does
-not know which copy wins.
+Each day can then be folded by itself, however much the window holds. What is little stays in
+memory. Knows parts and files; does not know which copy wins.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
@@ -23,34 +24,50 @@ from history_pipeline.storage.schemas import OBSERVATIONS
 COPY_ID = "copy_id"
 SPLIT = OBSERVATIONS.append(pa.field(COPY_ID, pa.int64(), nullable=False))
 
-HELD_BYTES = 4 * 1024 * 1024
-"""Taken in before it is sorted by day: enough for batches worth writing."""
+HELD_BYTES = 24 * 1024 * 1024
+"""Taken in before it is sorted by day. What is more goes to files."""
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""Read at a time: rows can be large."""
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 @dataclass(frozen=True, slots=True)
 class DayCopies:
-    """One day's observations, in a file that can be read batch by batch, more than once."""
+    """One day's observations, which can be read batch by batch, more than once. They are `held`,
+    or in the file."""
 
     day: date
     path: Path
     rows: int
     bytes: int
+    held: pa.Table | None = None
 
     @property
     def batch_rows(self) -> int:
-        """As many of its rows as fit into HELD_BYTES: rows can be large."""
-        return max(256, min(16_384, HELD_BYTES * self.rows // max(1, self.bytes)))
+        """As many of its rows as fit into BATCH_BYTES."""
+        return max(256, min(16_384, BATCH_BYTES * self.rows // max(1, self.bytes)))
 
     @contextlib.contextmanager
     def batches(self) -> Any:
+        if self.held is not None:
+            yield self.held.to_reader(self.batch_rows)
+            return
         with self.path.open("rb") as file, pa.ipc.open_stream(file) as reader:
             yield reader
 
+    def table(self) -> pa.Table:
+        """All of it at once."""
+        if self.held is not None:
+            return self.held
+        with self.batches() as reader:
+            return reader.read_all()
+
 
 def split_by_day(observations: list[Path], directory: Path) -> list[DayCopies]:
-    """Reads these files of parts once; leaves one file a day in `directory`, days ascending."""
+    """Reads these files of parts once; what is too much to hold is left in `directory`, one file a
+    day. Days ascending."""
     return split_tables(map(_read, observations), directory)
 
 
@@ -79,11 +96,11 @@ class _Splitter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # closing writes what is still held in memory, so it can fail like writing
         with files.storing(self._directory), self._open:
-            if kind is None:
+            if kind is None and self._writers:
                 self._flush()
 
     def take(self, table: pa.Table) -> None:
-        copy_ids = pa.array(range(self._seen, self._seen + table.num_rows), pa.int64())
+        copy_ids = pa.array(np.arange(self._seen, self._seen + table.num_rows))
         self._seen += table.num_rows
         self._held.append(table.append_column(SPLIT.field(COPY_ID), copy_ids))
         self._held_bytes += table.nbytes
@@ -92,9 +109,21 @@ class _Splitter:
                 self._flush()
 
     def days(self) -> list[DayCopies]:
-        return [DayCopies(day, self._path(day), *size) for day, size in sorted(self._sizes.items())]
+        if self._writers:
+            return [
+                DayCopies(day, self._path(day), *size) for day, size in sorted(self._sizes.items())
+            ]
+        return [
+            DayCopies(day, self._path(day), rows.num_rows, rows.nbytes, rows)
+            for day, rows in self._by_day()
+        ]
 
     def _flush(self) -> None:
+        for day, rows in self._by_day():
+            self._write(day, rows)
+
+    def _by_day(self) -> Iterator[tuple[date, pa.Table]]:
+        """What is held, and is held no more then."""
         if not self._held:
             return
         held = pa.concat_tables(self._held)
@@ -103,7 +132,7 @@ class _Splitter:
         ends = pc.run_end_encode(held["window_date"].combine_chunks())
         start = 0
         for day, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
-            self._write(day, held.slice(start, end - start))
+            yield day, held.slice(start, end - start)
             start = end
 
     def _write(self, day: date, rows: pa.Table) -> None:
