@@ -21,8 +21,17 @@ _BATCH_ROWS = 10_000
 
 
 def read(path: Path, schema: pa.Schema) -> pa.Table:
-    """A Parquet file, its sums checked. Raises OSError or ArrowException where it is damaged."""
-    return pq.read_table(path, page_checksum_verification=True, schema=schema)
+    """A Parquet file, its sums checked; a column that it does not have yet is null. Raises OSError
+    or ArrowException where it is damaged."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        found = file.read()
+    columns = [
+        found[column.name]
+        if column.name in found.column_names
+        else pa.nulls(found.num_rows, column.type)
+        for column in schema
+    ]
+    return pa.table(columns, names=schema.names).cast(schema)
 
 
 def read_columns(path: Path, columns: list[str]) -> pa.Table:

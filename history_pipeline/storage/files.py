@@ -27,6 +27,21 @@ PARQUET: dict[str, Any] = {
     "compression_level": 1,
     # a flipped bit would go unseen otherwise
     "write_page_checksum": True,
+    # for others it costs time, and the file grows: nearly all of their values differ
+    "use_dictionary": [
+        "media_type",
+        "type_id",
+        "state",
+        "source",
+        "asked",
+        "error",
+        "owner_id",
+        "owner_user_name",
+        "owner_first_name",
+        "owner_last_name",
+        "attributes.list.element.name",
+        "attributes.list.element.value_type",
+    ],
 }
 
 

@@ -50,4 +50,4 @@ def test_no_flipped_bit_of_a_page_changes_what_is_read(
             assert read(path) == WRITTEN, place
         except (OSError, pa.ArrowException):
             noticed += 1
-    assert noticed > chunk.total_compressed_size * 0.8
+    assert noticed > chunk.total_compressed_size * 0.75
