@@ -20,6 +20,7 @@ from history_pipeline.history.flatten import Answered, Flattened, Flattener
 from history_pipeline.model import Outcome
 from history_pipeline.storage import parts
 from history_pipeline.storage.schemas import LEDGER, OBSERVATIONS, REJECTS
+from history_pipeline.storage.splitting import sorted_by_day
 
 FLUSH_SECONDS = 1.5
 FLUSH_ROWS = 20_000
@@ -185,7 +186,8 @@ class Recorder:
         parts.write(
             self._directory,
             ordinal,
-            _together([each.observations for each in full.flattened], OBSERVATIONS),
+            # whoever splits parts by day has less to do then, and no time to spare
+            sorted_by_day(_together([each.observations for each in full.flattened], OBSERVATIONS)),
             _together([each.rejects for each in full.flattened], REJECTS),
             _ledger(full.ledger),
         )

@@ -84,7 +84,7 @@ class _Splitter:
         self._directory = directory
         self._writers: dict[date, pa.ipc.RecordBatchStreamWriter] = {}
         self._sizes: dict[date, tuple[int, int]] = {}
-        self._held: list[pa.Table] = []
+        self._held: dict[date, list[pa.Table]] = {}
         self._held_bytes = 0
         self._seen = 0
         self._open = contextlib.ExitStack()
@@ -102,7 +102,8 @@ class _Splitter:
     def take(self, table: pa.Table) -> None:
         copy_ids = pa.array(np.arange(self._seen, self._seen + table.num_rows))
         self._seen += table.num_rows
-        self._held.append(table.append_column(SPLIT.field(COPY_ID), copy_ids))
+        for day, rows in _by_day(table.append_column(SPLIT.field(COPY_ID), copy_ids)):
+            self._held.setdefault(day, []).append(rows)
         self._held_bytes += table.nbytes
         if self._held_bytes >= HELD_BYTES:
             with files.storing(self._directory):
@@ -115,25 +116,18 @@ class _Splitter:
             ]
         return [
             DayCopies(day, self._path(day), rows.num_rows, rows.nbytes, rows)
-            for day, rows in self._by_day()
+            for day, rows in self._let_go()
         ]
 
     def _flush(self) -> None:
-        for day, rows in self._by_day():
-            self._write(day, rows)
+        for day, rows in self._let_go():
+            self._write(day, rows.combine_chunks())
 
-    def _by_day(self) -> Iterator[tuple[date, pa.Table]]:
+    def _let_go(self) -> Iterator[tuple[date, pa.Table]]:
         """What is held, and is held no more then."""
-        if not self._held:
-            return
-        held = pa.concat_tables(self._held)
-        self._held, self._held_bytes = [], 0
-        held = held.take(pc.sort_indices(held, sort_keys=[("window_date", "ascending")]))
-        ends = pc.run_end_encode(held["window_date"].combine_chunks())
-        start = 0
-        for day, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
-            yield day, held.slice(start, end - start)
-            start = end
+        held, self._held, self._held_bytes = self._held, {}, 0
+        for day in sorted(held):
+            yield day, pa.concat_tables(held.pop(day))
 
     def _write(self, day: date, rows: pa.Table) -> None:
         writer = self._writers.get(day)
@@ -147,6 +141,23 @@ class _Splitter:
 
     def _path(self, day: date) -> Path:
         return self._directory / f"{day.isoformat()}.arrows"
+
+
+def sorted_by_day(rows: pa.Table) -> pa.Table:
+    """Rows of one day beside each other."""
+    return rows.take(pc.sort_indices(rows, sort_keys=[("window_date", "ascending")]))
+
+
+def _by_day(rows: pa.Table) -> Iterator[tuple[date, pa.Table]]:
+    """The rows of each day. Where they are sorted already, nothing is copied."""
+    numbers = rows["window_date"].cast(pa.int32()).to_numpy()
+    if (np.diff(numbers) < 0).any():
+        rows = sorted_by_day(rows)
+    ends = pc.run_end_encode(rows["window_date"].combine_chunks())
+    start = 0
+    for day, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
+        yield day, rows.slice(start, end - start)
+        start = end
 
 
 def _read(path: Path) -> pa.Table:
