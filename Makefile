@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo ui test test-slow chaos lint install install-dev clean
+.PHONY: help demo ui test test-slow chaos bench bench-smallest lint install install-dev install-bench clean
 
 help:
 	@echo "make demo   run the whole pipeline against the embedded server"
@@ -14,6 +14,8 @@ help:
 	@echo "make test   run the tests"
 	@echo "make test-slow   run the tests that take more than ten seconds each"
 	@echo "make chaos  faults and kills by the thousand, and half an hour's soak (two hours)"
+	@echo "make bench  races against dlt and the bare loop, into docs/performance.md (hours)"
+	@echo "make bench-smallest   the same at the smallest size, which writes no page"
 	@echo "make lint   formatting, lint, types and import rules"
 
 demo: install
@@ -37,6 +39,12 @@ chaos: install-dev
 	$(BIN)/python -m history_pipeline_tests.readers
 	$(BIN)/python -m history_pipeline_tests.soak
 
+bench: install-bench
+	$(BIN)/python -m history_pipeline_tests.benchmarks
+
+bench-smallest: install-bench
+	$(BIN)/python -m history_pipeline_tests.benchmarks --size smallest --no-page
+
 lint: install-dev
 	$(BIN)/ruff format --check history_pipeline history_pipeline_tests
 	$(BIN)/ruff check history_pipeline history_pipeline_tests
@@ -45,6 +53,7 @@ lint: install-dev
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
+install-bench: $(VENV)/.installed-bench
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -53,6 +62,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
 clean:

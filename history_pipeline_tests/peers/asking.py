@@ -97,7 +97,7 @@ async def ask_all(client: GwsClient, contact_ids: list[str], in_flight: int = 32
         async with free:
             answer = await ask(client, contact_id)
             assert ids(answer) == right_ids(contact_id)
-            for record in answer:
+            for record in payloads.records(answer):
                 assert json.loads(bytes(record))["startDate"].startswith(FIRST_DAY_ASKED)
 
     async with asyncio.TaskGroup() as group:

@@ -1,0 +1,106 @@
+"""Contenders in turn over the same world, round after round; of each the median counts."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from history_pipeline_tests.benchmarks.measuring import Taken, run_apart
+from history_pipeline_tests.benchmarks.scene import (
+    FAST,
+    HEAVY,
+    SLOW,
+    USUAL,
+    Scene,
+    most_in_flight,
+    server,
+)
+
+STEPS = ("bare", "step", "undurable", "dlt", "dlt arrow")
+"""One step of asking. What dlt's runs hold beyond it, the load into DuckDB, is a part of them."""
+
+WHOLES = ("whole", "dlt", "dlt arrow")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large the races are; a smallest size shows that all of it works."""
+
+    requests: int
+    many_requests: int
+    rounds: int
+    rounds_of_many: int
+    loaded_rows: int
+    flattened: int
+
+
+FULL = Size(10_000, 100_000, 5, 3, 5_000_000, 200_000)
+SMALLEST = Size(200, 400, 1, 1, 20_000, 2_000)
+
+Say = Callable[[str], None]
+
+
+def steps(size: Size, say: Say) -> list[dict[str, Any]]:
+    """10,000 requests: what asking costs, at each latency and bound."""
+    scenes = [
+        Scene(latency, in_flight, size.requests)
+        for latency in (FAST, USUAL, HEAVY)
+        for in_flight in (8, 64, 128)
+    ]
+    scenes.append(Scene(SLOW, 8, size.requests // 10))
+    return [_race(scene, STEPS, size.rounds, say) for scene in scenes]
+
+
+def wholes(size: Size, say: Say) -> list[dict[str, Any]]:
+    """100,000 requests, from the list of contacts to the file that can be queried."""
+    scenes = [Scene(latency, 64, size.many_requests) for latency in (USUAL, FAST)]
+    return [_race(scene, ("bare", *WHOLES), size.rounds_of_many, say) for scene in scenes]
+
+
+def _race(scene: Scene, contenders: tuple[str, ...], rounds: int, say: Say) -> dict[str, Any]:
+    """Raises RuntimeError where a product differs, or more was in flight than allowed."""
+    found: dict[str, list[Taken]] = {name: [] for name in contenders}
+    with server(scene) as url:
+        _run("bare", url, scene)  # the first to ask has the server make its world
+        for number in range(rounds):
+            for name in contenders:
+                taken = _run(name, url, scene)
+                found[name].append(taken)
+                rate = scene.requests / taken.seconds
+                say(f"{scene.title}, round {number + 1}: {name} {rate:,.0f} requests/s")
+        flight = most_in_flight(url)
+    products = {str(taken.told["product"]) for runs in found.values() for taken in runs} - {"None"}
+    if len(products) > 1:
+        raise RuntimeError(f"{scene.title}: the products differ: {products}")
+    if flight > scene.in_flight:
+        raise RuntimeError(f"{scene.title}: {flight} were in flight")
+    return {
+        "scene": scene.title,
+        "latency": scene.latency.name,
+        "in_flight": scene.in_flight,
+        "most_in_flight": flight,
+        "requests": scene.requests,
+        "interactions": _interactions(found),
+        "contenders": {name: _median(runs) for name, runs in found.items()},
+    }
+
+
+def _run(name: str, url: str, scene: Scene) -> Taken:
+    with tempfile.TemporaryDirectory(prefix="race-") as root:
+        return run_apart("contender", name, url, str(Path(root)), str(scene.in_flight))
+
+
+def _interactions(found: dict[str, list[Taken]]) -> int:
+    products = (taken.told["product"] for runs in found.values() for taken in runs)
+    return next(int(product["interactions"]) for product in products if product)
+
+
+def _median(runs: list[Taken]) -> dict[str, float]:
+    return {
+        name: statistics.median(getattr(taken, name) for taken in runs)
+        for name in ("seconds", "cpu_seconds", "peak_mb", "written_mb")
+    }

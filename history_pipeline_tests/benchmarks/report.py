@@ -1,0 +1,214 @@
+"""What was found, as tables and a chart in docs/performance.md."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+Found = dict[str, Any]
+Race = dict[str, Any]
+
+PAGE, CHART = "performance.md", "performance.svg"
+NAMES = {
+    "bare": "bare loop",
+    "step": "history step",
+    "undurable": "history step, no parts",
+    "whole": "this pipeline",
+    "dlt": "dlt, dictionaries",
+    "dlt arrow": "dlt, Arrow pages",
+}
+NONE = "not measured yet"
+
+
+def tables(found: Found) -> dict[str, str]:
+    """Markdown by the name of its place in the page; only what was measured."""
+    made = {"machine": _machine(), "figures": _figures(found)}
+    for section in ("steps", "wholes"):
+        if section in found:
+            made[section] = "\n\n".join(_race(race) for race in found[section])
+    return made
+
+
+def _machine() -> str:
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    kind = model.group(1) if model else "unknown"
+    return f"Measured on {os.cpu_count()} cores ({kind}), the server included."
+
+
+# -- figures --------------------------------------------------------------------------------------
+
+
+def _figures(found: Found) -> str:
+    rows = [
+        f"| {what} | {asked} | {measured} | {_reached(is_reached)} |"
+        for what, asked, measured, is_reached in _measured(found)
+    ]
+    return "\n".join(["| What | Asked | Measured | |", "|---|---|---|---|", *rows])
+
+
+def _reached(is_reached: bool | None) -> str:
+    return {None: "", True: "reached", False: "**not reached**"}[is_reached]
+
+
+Figure = tuple[str, str, str, bool | None]
+
+
+def _measured(found: Found) -> Iterator[Figure]:
+    steps, wholes = found.get("steps", []), found.get("wholes", [])
+    for latency, in_flight, least in (
+        ("20-60 ms", 64, 0.9),
+        ("1-3 ms", 64, 0.5),
+        ("200 ms", 8, 0.97),
+    ):
+        what = f"requests/s of the history step against the bare loop, {in_flight} in flight, {latency}"
+        yield _at_least(what, least, _rate_of(_named(steps, latency, in_flight), "step", "bare"))
+    for latency, least in (("20-60 ms", 1.2), ("1-3 ms", 2.0)):
+        race = _named(wholes, latency, 64)
+        what = f"end to end against the best dlt, {latency}"
+        yield _at_least(what, least, race and _rate_of(race, "whole", _best_dlt(race)))
+    usual = _named(steps, "20-60 ms", 64)
+    cpu = usual and _ratio(usual, "step", "bare", "cpu_seconds")
+    yield _at_most("CPU per 1,000 requests against the bare loop, 64 in flight, 20-60 ms", 2.0, cpu)
+    many = _named(wholes, "20-60 ms", 64)
+    peak = many and _ratio(many, "whole", _leanest_dlt(many), "peak_mb")
+    yield _at_most("peak memory against the best dlt, 100,000 requests", 0.5, peak)
+    grown = (
+        many["contenders"]["whole"]["peak_mb"] / usual["contenders"]["step"]["peak_mb"]
+        if many and usual
+        else None
+    )
+    yield _at_most("peak memory at 100,000 requests against 10,000", 1.1, grown)
+    lost = usual and _ratio(usual, "step", "undurable", "seconds") - 1
+    yield _at_most("durability: time lost to parts and ledger", 0.1, lost)
+    yield from _of_flattening(found.get("flattening"))
+    yield from _of_loading(found.get("loading"))
+
+
+def _of_flattening(told: dict[str, float] | None) -> Iterator[Figure]:
+    rate = told and told["flattened_per_second"]
+    shown = f"{rate:,.0f}" if rate else NONE
+    yield "interactions/s flattened on one core", "≥ 150,000", shown, rate and rate >= 150_000  # type: ignore[misc]
+    yield _at_least(
+        "the same, as a share of plain decoding", 0.12, told and told["share_of_decoding"]
+    )
+
+
+def _of_loading(told: dict[str, Any] | None) -> Iterator[Figure]:
+    day = told and told["day"]["seconds"]
+    yield _at_most("load of a day into 5,000,000 interactions, seconds", 3.0, day)
+    peak = told and told["day"]["peak_mb"] / 1000
+    yield _at_most("its memory, GB", 1.0, peak)
+    share = told and told["first"]["seconds"] / told["plain"]["seconds"]
+    yield _at_most(
+        "first load of 5,000,000 interactions against a plain `create table as`", 1.6, share
+    )
+    publishing = told and told["publish"]["seconds"]
+    yield _at_most("publishing 5,000,000 interactions, seconds", 5.0, publishing)
+
+
+def _at_least(what: str, least: float, value: Any) -> Figure:
+    return (
+        what,
+        f"≥ {least:g}",
+        NONE if value is None else f"{value:.3g}",
+        (None if value is None else bool(value >= least)),
+    )
+
+
+def _at_most(what: str, most: float, value: Any) -> Figure:
+    return (
+        what,
+        f"≤ {most:g}",
+        NONE if value is None else f"{value:.3g}",
+        (None if value is None else bool(value <= most)),
+    )
+
+
+def _named(found: list[Race], latency: str, in_flight: int) -> Race | None:
+    of_it = [each for each in found if (each["latency"], each["in_flight"]) == (latency, in_flight)]
+    return of_it[0] if of_it else None
+
+
+def _rate_of(race: Race | None, name: str, other: str) -> float | None:
+    return None if race is None else 1 / _ratio(race, name, other, "seconds")
+
+
+def _ratio(race: Race, name: str, other: str, what: str) -> float:
+    found: dict[str, dict[str, float]] = race["contenders"]
+    return found[name][what] / found[other][what]
+
+
+def _best_dlt(race: Race) -> str:
+    return min(("dlt", "dlt arrow"), key=lambda name: race["contenders"][name]["seconds"])
+
+
+def _leanest_dlt(race: Race) -> str:
+    return min(("dlt", "dlt arrow"), key=lambda name: race["contenders"][name]["peak_mb"])
+
+
+# -- races ----------------------------------------------------------------------------------------
+
+
+def _race(race: Race) -> str:
+    lines = [
+        f"**{race['scene']}** ({race['interactions']:,} interactions; at most "
+        f"{race['most_in_flight']} in flight at the server)",
+        "",
+        "| | requests/s | interactions/s | CPU s per 1,000 requests | peak MB | written MB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, taken in race["contenders"].items():
+        seconds = taken["seconds"]
+        lines.append(
+            f"| {NAMES[name]} | {race['requests'] / seconds:,.0f} "
+            f"| {race['interactions'] / seconds:,.0f} "
+            f"| {taken['cpu_seconds'] / race['requests'] * 1000:.2f} "
+            f"| {taken['peak_mb']:.0f} | {taken['written_mb']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+# -- the page -------------------------------------------------------------------------------------
+
+
+def write(docs: Path, made: dict[str, str], found: Found) -> None:
+    """Puts each table between its marks. Raises ValueError where the page has no such marks."""
+    path = docs / PAGE
+    page = path.read_text()
+    for name, text in made.items():
+        marks = re.compile(rf"(<!-- measured: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        if not marks.search(page):
+            raise ValueError(f"{path} has no place for {name}")
+        page = marks.sub(lambda marked, text=text: f"{marked[1]}\n{text}\n\n{marked[2]}", page)  # type: ignore[misc]
+    path.write_text(page)
+    if "steps" in found:
+        _draw(found["steps"], docs / CHART)
+
+
+def _draw(found: list[Race], path: Path) -> None:
+    """Requests a second of every contender, scene by scene."""
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "history_pipeline"  # the same figures make the same file
+    from matplotlib import pyplot as plt
+
+    names = list(found[0]["contenders"])
+    figure, axes = plt.subplots(figsize=(9, 0.62 * len(found) + 1.4), layout="constrained")
+    height = 0.8 / len(names)
+    for number, name in enumerate(names):
+        rates = [race["requests"] / race["contenders"][name]["seconds"] for race in found]
+        places = [place + number * height for place in range(len(found))]
+        axes.barh(places, rates, height, label=NAMES[name])
+    axes.set_yticks(
+        [place + 0.4 - height / 2 for place in range(len(found))],
+        [f"{race['in_flight']} in flight, {race['latency']}" for race in found],
+    )
+    axes.invert_yaxis()
+    axes.set_xlabel("requests per second")
+    axes.legend()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)

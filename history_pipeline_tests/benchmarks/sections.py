@@ -1,0 +1,50 @@
+"""What the benchmark is made of. Each section gives plain values, which are kept as JSON."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from history_pipeline_tests.benchmarks import races
+from history_pipeline_tests.benchmarks.loading import STEPS
+from history_pipeline_tests.benchmarks.measuring import Taken, run_apart
+from history_pipeline_tests.benchmarks.races import Say, Size
+
+LOADS = 3
+
+
+def flattening(size: Size, say: Say) -> dict[str, Any]:
+    """On one core, beside plain decoding."""
+    told = run_apart("flattening", str(size.flattened)).told
+    say(
+        f"flattening: {told['flattened_per_second']:,.0f} interactions/s, "
+        f"{told['share_of_decoding']:.3f} of decoding"
+    )
+    return told
+
+
+def loading(size: Size, say: Say) -> dict[str, Any]:
+    """The warehouse at its size; medians of some turns."""
+    found: dict[str, list[Taken]] = {}
+    for turn in range(LOADS if size is races.FULL else 1):
+        with tempfile.TemporaryDirectory(prefix="loading-") as root:
+            for step in STEPS:
+                taken = run_apart("loading", step, root, str(size.loaded_rows))
+                found.setdefault(step, []).append(taken)
+                say(f"{size.loaded_rows:,} rows, turn {turn + 1}: {step} {taken.seconds:.2f} s")
+    return {"rows": size.loaded_rows} | {
+        step: asdict(sorted(runs, key=lambda taken: taken.seconds)[len(runs) // 2])
+        | {"peak_mb": statistics.median(taken.peak_mb for taken in runs)}
+        for step, runs in found.items()
+    }
+
+
+SECTIONS: dict[str, Callable[[Size, Say], Any]] = {
+    "flattening": flattening,
+    "loading": loading,
+    "steps": races.steps,
+    "wholes": races.wholes,
+}
