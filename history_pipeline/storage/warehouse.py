@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,20 @@ from typing import Any
 import duckdb
 
 from history_pipeline.errors import StorageError
-from history_pipeline.storage import coverage, damage, database, files, locks, parts
+from history_pipeline.storage import (
+    coverage,
+    damage,
+    database,
+    files,
+    locks,
+    parts,
+    warehouse_days,
+)
 from history_pipeline.storage.database import paths
-from history_pipeline.storage.folding import WINNER_COLUMNS, content, folded, winners
 from history_pipeline.storage.layout import Layout
 
 WAREHOUSE_FORMAT = 2
-ROWS_AT_ONCE = 500_000
-"""Interactions of one share of a load: what is held of them while the best copies are chosen."""
-
 LEDGER_DAYS = 30
-_INTERNAL = ("observed_at", "run_at", "is_own", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ def _load(layout: Layout, path: Path, now: datetime) -> Loaded:
             damage.looked_for(days=[*layout.day_files(), *layout.version_files()], ledgers=ledgers),
             database.translating(str(path), path),
         ):
-            _load_days(connection, layout, days)
-            _load_versions(connection, [file.path for file in versions])
+            warehouse_days.load(connection, layout, [file.path for file in days])
+            warehouse_days.load_versions(connection, [file.path for file in versions])
             _load_windows(connection, layout, ledgers)
         with damage.looked_for(contact_lists=[file.path for file in contacts]):
             _load_contacts(connection, layout, contacts)
@@ -168,167 +171,6 @@ def _stat(layout: Layout, path: Path) -> _LakeFile:
     # a directory's own size and time change with the file system; its marker's do not
     facts = (path / "run.json" if path.is_dir() else path).stat()
     return _LakeFile(path, str(path.relative_to(layout.lake)), facts.st_size, facts.st_mtime_ns)
-
-
-def _load_days(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, days: list[_LakeFile]
-) -> None:
-    """Replaces the rows of every interaction in these days, a share of the interactions at a
-    time, so that memory has a bound however many there are."""
-    if not days:
-        return
-    found = f"read_parquet({paths([file.path for file in days])})"
-    shares = 1 + _one(connection, f"select count(*) from {found}") // ROWS_AT_ONCE
-    for share in range(shares):
-        connection.execute(f"""
-            create or replace temp table incoming as
-            from {found} where hash(interaction_id) % {shares} = {share}
-        """)
-        _load_incoming(connection, layout, {file.path for file in days})
-
-
-def _load_incoming(connection: duckdb.DuckDBPyConnection, layout: Layout, days: set[Path]) -> None:
-    """A day's file is the union of all that was ever seen of it, so its rows stand by themselves,
-    except for interactions whose day has changed: for those, every day that they were seen on is
-    folded together."""
-    others = _days_of_moved(connection, layout, days)
-    if others:
-        connection.execute(f"""
-            insert into incoming by name
-            from read_parquet({paths(others)})
-            where interaction_id in (
-                select interaction_id from raw_gws.moved_interactions
-                semi join incoming using (interaction_id)
-            )
-        """)
-    copies = "(select *, rowid as copy_id from incoming)"
-    connection.execute(f"""
-        create or replace temp table chosen as {winners(copies, "interaction_id")};
-        create or replace temp table winners as {folded(copies, "chosen")};
-        drop table chosen;
-    """)
-    _write_those_beside(connection)
-    columns = ", ".join(
-        row[0] for row in connection.execute("describe raw_gws.interactions").fetchall()
-    )
-    _write_attributes(connection)
-    connection.execute(f"""
-        delete from raw_gws.interactions
-        using winners where winners.interaction_id = raw_gws.interactions.interaction_id;
-        insert into raw_gws.interactions by name
-        select {columns} from winners;
-    """)
-    connection.execute("drop table winners; drop table incoming;")
-
-
-def _days_of_moved(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, incoming: set[Path]
-) -> list[Path]:
-    """Notes which incoming interactions were seen on several days; returns the others' files."""
-    connection.execute("""
-        create or replace temp table sighted_days as
-        select distinct interaction_id, window_date from incoming
-        union
-        select old.interaction_id, old.window_date
-        from raw_gws.interactions as old
-        semi join incoming on incoming.interaction_id = old.interaction_id;
-
-        insert into raw_gws.moved_interactions
-        from sighted_days
-        semi join (
-            select interaction_id from sighted_days group by all having count(*) > 1
-        ) as several using (interaction_id)
-        anti join raw_gws.moved_interactions using (interaction_id, window_date);
-    """)
-    rows = connection.execute("""
-        select distinct window_date from raw_gws.moved_interactions
-        semi join incoming using (interaction_id)
-    """).fetchall()
-    connection.execute("drop table sighted_days")
-    found = (layout.day(row[0]) for row in rows)
-    return sorted(path for path in found if path not in incoming and path.exists())
-
-
-def _write_those_beside(connection: duckdb.DuckDBPyConnection) -> None:
-    """Copies that said something else before the winner was seen: those of other days, and those
-    that were asked for other names. A fold of one day's file does not supersede them."""
-    connection.execute(f"""
-        delete from raw_gws.interaction_versions as old
-        using winners where winners.interaction_id = old.interaction_id and old.is_beside;
-
-        insert into raw_gws.interaction_versions by name
-        select {_version_columns(connection, "lost")}, won.unchanged_since as superseded_at,
-            true as is_beside
-        from incoming as lost
-        join winners as won using (interaction_id)
-        where lost.unchanged_since < won.unchanged_since
-            and {content("lost.{}".format)} <> {content("won.{}".format)};
-    """)
-
-
-def _load_versions(connection: duckdb.DuckDBPyConnection, files_: list[Path]) -> None:
-    """A version file holds all versions of its day: it replaces what was loaded of it."""
-    if not files_:
-        return
-    days = [[date.fromisoformat(path.stem)] for path in files_]
-    connection.executemany(
-        "delete from raw_gws.interaction_versions where window_date = ? and not is_beside", days
-    )
-    connection.execute(f"""
-        insert into raw_gws.interaction_versions by name
-        select {_version_columns(connection, "held")}, held.superseded_at, false as is_beside
-        from read_parquet({paths(files_)}) as held
-    """)
-
-
-def _version_columns(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
-    described = connection.execute("describe raw_gws.interaction_versions").fetchall()
-    return ", ".join(
-        f"{relation}.{row[0]}" for row in described if row[0] not in ("superseded_at", "is_beside")
-    )
-
-
-def _write_attributes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Each name's value comes from the best copy whose request asked for the name (or that has
-    it): a name that was asked for and is absent there is gone; one not asked for stays."""
-    connection.execute("""
-        create or replace temp table fresh_attributes as
-        with copies as (
-            select
-                interaction_id, attributes, asked,
-                {
-                    'ended': ended_at is not null, 'run': run_at, 'main': source = 'main',
-                    'own': is_own, 'seen': observed_at
-                } as standing
-            from incoming
-        ),
-        said as (
-            select interaction_id, standing, item.name as name, item.value as value,
-                item.value_type as value_type, true as is_present
-            from copies, unnest(attributes) as listed(item)
-            union all
-            select interaction_id, standing, name, null, null, false
-            from copies, unnest(from_json(asked, '["varchar"]')) as names(name)
-        ),
-        best as (
-            select interaction_id, name,
-                arg_max(
-                    {'value': value, 'value_type': value_type, 'is_present': is_present},
-                    {'standing': standing, 'is_present': is_present, 'value': value,
-                     'value_type': value_type}
-                ) as said
-            from said group by all
-        )
-        select interaction_id, name, said.value as value, said.value_type as value_type
-        from best where said.is_present;
-
-        delete from raw_gws.interaction_attributes
-        using winners
-        where winners.interaction_id = raw_gws.interaction_attributes.interaction_id;
-
-        insert into raw_gws.interaction_attributes by name from fresh_attributes;
-        drop table fresh_attributes;
-    """)
 
 
 def _load_windows(
@@ -515,6 +357,3 @@ def _count(connection: duckdb.DuckDBPyConnection, day_files: int, windows: int) 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0
-
-
-assert set(_INTERNAL) <= set(WINNER_COLUMNS)  # noqa: S101

@@ -14,7 +14,7 @@ import pytest
 
 from history_pipeline.errors import StorageError
 from history_pipeline.model import Contact, Source, Window
-from history_pipeline.storage import contact_list, database, splitting, warehouse
+from history_pipeline.storage import contact_list, database, splitting, warehouse, warehouse_days
 from history_pipeline.storage.layout import Layout
 from history_pipeline_tests.storage.lake import (
     BOTH,
@@ -297,7 +297,8 @@ def test_any_runs_loaded_at_any_moments_equal_a_rebuild(
 ) -> None:
     """Law 12, over runs that move, end, merge and lose interactions."""
     monkeypatch.setattr(database, "ROWS_AT_ONCE", rows_at_once)
-    monkeypatch.setattr(warehouse, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(warehouse_days, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(warehouse_days, "FOLDED_AT_ONCE", rows_at_once)
     monkeypatch.setattr(splitting, "HELD_BYTES", rows_at_once * 100)
     dice = random.Random(seed)
     names = ("x", "X", "y")
