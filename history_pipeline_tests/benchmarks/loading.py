@@ -1,4 +1,4 @@
-"""The warehouse at its size: `python -m ….loading STEP ROOT ROWS`, each step a process of its own.
+"""The warehouse at its size: `python -m ….loading STEP ROOT ROWS [URL]`, each step a process of its own.
 
 `make` writes a lake; `plain` and `first` load all of it, as one statement would and as the pipeline
 does; `day` loads one day more; `publish` puts the file for analysts in place.
@@ -117,8 +117,8 @@ def publish(layout: Layout, rows: int) -> Work:
 STEPS = {"make": make, "plain": plain, "first": first, "day": day, "publish": publish}
 
 
-def main(step: str, root: str, rows: str) -> None:
-    layout = identity.open_data_dir(Path(root), server="http://127.0.0.1", zone=ZONE)
+def main(step: str, root: str, rows: str, server: str = "http://127.0.0.1") -> None:
+    layout = identity.open_data_dir(Path(root), server=server, zone=ZONE)
     work = STEPS[step](layout, int(rows))
     with measured() as taken:
         work()

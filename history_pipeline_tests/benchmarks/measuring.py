@@ -14,6 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+BEGINS = "measured from here"
+"""Told by a process that was started, when its imports are behind it."""
+
 
 @dataclass(slots=True)
 class Taken:
@@ -32,6 +35,8 @@ class Taken:
 def measured() -> Iterator[Taken]:
     """Measures the block."""
     taken = Taken()
+    sys.stdout.write(BEGINS + "\n")
+    sys.stdout.flush()
     written, cpu, began = _written_bytes(), _cpu_seconds(), time.perf_counter()
     yield taken
     taken.seconds = time.perf_counter() - began

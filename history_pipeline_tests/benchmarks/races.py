@@ -16,7 +16,6 @@ from history_pipeline_tests.benchmarks.scene import (
     SLOW,
     USUAL,
     Scene,
-    most_in_flight,
     server,
 )
 
@@ -64,15 +63,15 @@ def wholes(size: Size, say: Say) -> list[dict[str, Any]]:
 def _race(scene: Scene, contenders: tuple[str, ...], rounds: int, say: Say) -> dict[str, Any]:
     """Raises RuntimeError where a product differs, or more was in flight than allowed."""
     found: dict[str, list[Taken]] = {name: [] for name in contenders}
-    with server(scene) as url:
-        _run("bare", url, scene)  # the first to ask has the server make its world
+    with server(scene) as asked:
+        _run("bare", asked.url, scene)  # the first to ask has the server make its world
         for number in range(rounds):
             for name in contenders:
-                taken = _run(name, url, scene)
+                taken = _run(name, asked.url, scene)
                 found[name].append(taken)
                 rate = scene.requests / taken.seconds
                 say(f"{scene.title}, round {number + 1}: {name} {rate:,.0f} requests/s")
-        flight = most_in_flight(url)
+        flight = asked.most_in_flight
     products = {str(taken.told["product"]) for runs in found.values() for taken in runs} - {"None"}
     if len(products) > 1:
         raise RuntimeError(f"{scene.title}: the products differ: {products}")

@@ -31,6 +31,10 @@ def tables(found: Found) -> dict[str, str]:
     for section in ("steps", "wholes"):
         if section in found:
             made[section] = "\n\n".join(_race(race) for race in found[section])
+    if "disturbed" in found:
+        made["disturbed"] = _disturbed(found["disturbed"])
+    if "daily" in found:
+        made["daily"] = _daily(found["daily"])
     return made
 
 
@@ -85,8 +89,15 @@ def _measured(found: Found) -> Iterator[Figure]:
     yield _at_most("peak memory at 100,000 requests against 10,000", 1.1, grown)
     lost = usual and _ratio(usual, "step", "undurable", "seconds") - 1
     yield _at_most("durability: time lost to parts and ledger", 0.1, lost)
+    told = found.get("disturbed")
+    more = told and told["killed"]["seconds"] / told["clean"]
+    yield _at_most("killed at half-way and run again, against a clean run", 1.1, more)
     yield from _of_flattening(found.get("flattening"))
     yield from _of_loading(found.get("loading"))
+    told = found.get("daily")
+    yield _at_most("one daily run on an empty day, seconds", 15.0, told and told["empty_seconds"])
+    asked = told and told["requests_a_source"]
+    yield _at_most("requests for a year of a contact, a source", 12.0, asked)
 
 
 def _of_flattening(told: dict[str, float] | None) -> Iterator[Figure]:
@@ -171,6 +182,39 @@ def _race(race: Race) -> str:
             f"| {taken['peak_mb']:.0f} | {taken['written_mb']:.1f} |"
         )
     return "\n".join(lines)
+
+
+def _disturbed(told: dict[str, Any]) -> str:
+    clean = told["clean"]
+    rows = {
+        "a clean run": (clean, ""),
+        "killed at half-way, and run to its end": (
+            told["killed"]["seconds"],
+            f"{told['killed']['asked_twice']:,} requests asked twice",
+        ),
+        "the same window again, 2 % changed": (
+            told["again"]["seconds"],
+            f"{told['again']['versions']:,} versions kept",
+        ),
+        "the server's capacity halved at half-way": (
+            told["halved"],
+            f"{told['answered_of_halved']:,} answered",
+        ),
+    }
+    lines = [f"**{told['scene']}**", "", "| | seconds | of a clean run | |", "|---|---|---|---|"]
+    lines += [
+        f"| {name} | {seconds:.1f} | {seconds / clean:.2f} | {note} |"
+        for name, (seconds, note) in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+def _daily(told: dict[str, Any]) -> str:
+    return (
+        f"`history-pipeline backfill` over {told['days']} days of {told['contacts']:,} contacts, "
+        f"into a warehouse of {told['rows']:,} interactions, models, tests and publishing "
+        f"included: {told['full_seconds']:.1f} s."
+    )
 
 
 # -- the page -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from history_pipeline.contacts import reading
 from history_pipeline.model import Source, Window
@@ -19,12 +20,13 @@ from history_pipeline_tests.end_to_end.running import (
     environment,
     open_layout,
     settings_of,
-    simulator,
+    simulator_process,
 )
 
 WINDOW = Window(date(2026, 9, 1), date(2026, 10, 1))
 SOURCES = (Source.MAIN, Source.ARCHIVE)
 ASKED = ("OrderNo", "Segment")
+ASKED_JSON = json.dumps(ASKED)
 
 # what costs a contender nothing that keeps nothing would only blur the comparison: every record
 # can be read, and each interaction is one contact's
@@ -61,18 +63,33 @@ class Scene:
         return f"{self.requests:,} requests, {self.in_flight} in flight, {self.latency.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A simulator that runs as a process of its own, and what it has counted since its start."""
+
+    url: str
+    pid: int
+
+    @property
+    def most_in_flight(self) -> int:
+        return int(self._stats()["mostInFlight"])
+
+    @property
+    def accepted(self) -> int:
+        """History requests."""
+        return int(self._stats()["acceptedRequests"])
+
+    def _stats(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/simulator/stats", timeout=60) as reply:
+            found: dict[str, Any] = json.load(reply)
+        return found
+
+
 @contextmanager
-def server(scene: Scene) -> Iterator[str]:
-    """The URL of a simulator that runs as a process of its own."""
+def server(scene: Scene) -> Iterator[Server]:
     span = Span(WINDOW.start, WINDOW.end, contacts=scene.requests // 2)
-    with simulator(span, *_WORLD, *scene.latency.flags) as url:
-        yield url
-
-
-def most_in_flight(url: str) -> int:
-    """As counted at the server, since it started."""
-    with urllib.request.urlopen(f"{url}/simulator/stats", timeout=30) as reply:
-        return int(json.load(reply)["mostInFlight"])
+    with simulator_process(span, *_WORLD, *scene.latency.flags) as ready:
+        yield Server(ready["url"], ready["pid"])
 
 
 def pipeline_settings(url: str, root: Path, in_flight: int) -> Settings:
@@ -82,7 +99,7 @@ def pipeline_settings(url: str, root: Path, in_flight: int) -> Settings:
             root,
             GWS_CONCURRENCY=str(in_flight),
             GWS_NOTIFICATION_TIMEOUT="60",
-            HISTORY_CUSTOM_ATTRIBUTES=json.dumps(ASKED),
+            HISTORY_CUSTOM_ATTRIBUTES=ASKED_JSON,
         )
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from history_pipeline_tests.benchmarks import races
+from history_pipeline_tests.benchmarks import daily, disturbed, races
 from history_pipeline_tests.benchmarks.loading import STEPS
 from history_pipeline_tests.benchmarks.measuring import Taken, run_apart
 from history_pipeline_tests.benchmarks.races import Say, Size
@@ -46,5 +46,7 @@ SECTIONS: dict[str, Callable[[Size, Say], Any]] = {
     "flattening": flattening,
     "loading": loading,
     "steps": races.steps,
+    "disturbed": disturbed.disturbed,
+    "daily": daily.daily,
     "wholes": races.wholes,
 }

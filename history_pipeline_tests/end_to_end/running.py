@@ -59,6 +59,13 @@ class Span:
 @contextmanager
 def simulator(span: Span, *flags: str, port: int = 0) -> Iterator[str]:
     """The URL of a simulator that runs as a process of its own."""
+    with simulator_process(span, *flags, port=port) as ready:
+        yield ready["url"]
+
+
+@contextmanager
+def simulator_process(span: Span, *flags: str, port: int = 0) -> Iterator[dict[str, Any]]:
+    """What the process says when it is ready: its `url` and its `pid`."""
     command = [
         *(sys.executable, "-m", "history_pipeline.simulator", "--exit-with-parent"),
         *("--port", str(port), "--username", USERNAME, "--password", PASSWORD),
@@ -68,7 +75,7 @@ def simulator(span: Span, *flags: str, port: int = 0) -> Iterator[str]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
-            yield json.loads(process.stdout.readline())["url"]
+            yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
 
