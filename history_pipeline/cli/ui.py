@@ -13,8 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dagster import DagsterInstance
-
 from history_pipeline.cli import demo, stopping
 from history_pipeline.defs import dbt_project, home
 from history_pipeline.storage import files
@@ -32,7 +30,7 @@ def run_ui(port: int) -> int:
             os.environ.update(demo.ENVIRONMENT)
             stack.enter_context(demo.simulated_server())
         home.prepare(layout)
-        with DagsterInstance.get() as instance:
+        with home.instance(layout) as instance:
             home.bury_the_dead(instance)
         dbt_project.manifest(layout)
         return _dagster_dev(port)

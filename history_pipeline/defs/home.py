@@ -18,7 +18,7 @@ from dagster._core.remote_origin import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from history_pipeline.errors import ConfigurationError
-from history_pipeline.storage import files
+from history_pipeline.storage import files, locks
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.processes import Process, this_process
 
@@ -29,6 +29,9 @@ DEFINITIONS = "history_pipeline.definitions"
 
 LOGS_KEPT = 90 * 86_400.0
 """Seconds for which the log of a run is kept."""
+
+_PATIENCE = 60.0
+"""Seconds until somebody else has opened Dagster's files, which takes one or two."""
 
 _DAGSTER_YAML = """\
 # Written by history_pipeline. To keep Dagster's files elsewhere, set DAGSTER_HOME.
@@ -84,16 +87,18 @@ def prepare(layout: Layout) -> Path:
     return home
 
 
-def instance() -> DagsterInstance:
+def instance(layout: Layout) -> DagsterInstance:
     """The instance for runs in this very process, which keeps what a step prints to itself.
     Dagster would capture it by way of four more processes, and a Ctrl-C would have each of them
-    show a traceback."""
+    show a traceback. Raises LockTimeout, StorageError."""
     nothing = {
         "module": "dagster._core.storage.noop_compute_log_manager",
         "class": "NoOpComputeLogManager",
     }
     ref = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": nothing})
-    return DagsterInstance.from_ref(ref)
+    # of two processes that find no database, each makes the tables, and Dagster lets one fail
+    with locks.exclusive(layout.dagster_lock, "opening Dagster's files", _PATIENCE):
+        return DagsterInstance.from_ref(ref)
 
 
 def sweep(home: Path, now: float) -> int:

@@ -36,7 +36,7 @@ class Launcher:
     def _open(self, progress: Progress, server_patience: float) -> None:
         # that somebody else is at work is said at once, as long as nothing is under way
         self._pipeline = Pipeline(progress, patience=0, server_patience=server_patience)
-        self._instance = home.instance()
+        self._instance = home.instance(self._pipeline.layout)
         self._job = loading.load(self._pipeline).resolve_job_def("daily")
         home.bury_the_dead(self._instance)
 

@@ -72,6 +72,10 @@ class Layout:
         return self.root / "extraction.lock"
 
     @property
+    def dagster_lock(self) -> Path:
+        return self.root / "dagster.lock"
+
+    @property
     def dagster_home(self) -> Path:
         return self.root / "dagster"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from history_pipeline.defs import home, redaction
 from history_pipeline.errors import StorageError
+from history_pipeline.storage.layout import Layout
 
 DAY = 86_400.0
 
@@ -36,6 +39,23 @@ def test_logs_of_runs_that_ended_long_ago_are_removed_and_the_index_stays(tmp_pa
     assert home.sweep(tmp_path, now) == 1
     assert sorted(path.name for path in runs.iterdir()) == ["index.db", "young.db"]
     assert not printed.parent.exists()
+
+
+def test_many_can_open_dagsters_files_for_the_first_time_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    home.prepare(layout)
+    together = threading.Barrier(4)
+
+    def opened() -> int:
+        together.wait()
+        with home.instance(layout) as instance:
+            return instance.get_runs_count()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert [each.result() for each in [threads.submit(opened) for _ in range(4)]] == [0] * 4
 
 
 def test_names_are_taken_out_wherever_they_stand_as_a_whole(tmp_path: Path) -> None:

@@ -62,9 +62,10 @@ from history_pipeline.cli.display import quiet
 from history_pipeline.defs import home
 from history_pipeline.defs.environment import told
 from history_pipeline.defs.dbt_project import environment_layout
-home.prepare(environment_layout())
+layout = environment_layout()
+home.prepare(layout)
 from history_pipeline.definitions import defs
-with quiet(), home.instance() as instance:
+with quiet(), home.instance(layout) as instance:
     done = defs.resolve_job_def("daily").execute_in_process(
         instance=instance, tags=json.loads(sys.argv[1])
     )
