@@ -31,7 +31,7 @@ from history_pipeline.model import Outcome, RequestState, Source, Window
 from history_pipeline.settings import Settings
 from history_pipeline.storage import attempts, forgotten, locks, parts, runs, space
 from history_pipeline.storage.attempts import Attempt
-from history_pipeline.storage.compaction import SourceAccount, compact
+from history_pipeline.storage.compaction import Intake, SourceAccount, compact
 from history_pipeline.storage.layout import Layout
 
 P = ParamSpec("P")
@@ -122,26 +122,29 @@ async def _extract_windows(
             planned = attempt.planned(window, settings.sources)
             requests = planned.requests(len(settings.sources))
             progress.window(window, requests, settled.num_rows)
-            async with Recorder(
-                directory,
-                flattener,
-                run_at=attempt.started_micros,
-                asked=settings.asked_attributes,
-                now=now,
-            ) as recorder:
-                task = Task(
-                    window,
-                    settings.sources,
-                    _criteria(settings),
-                    settings.concurrency,
-                    settings.max_attempts,
-                    patience,
+            with Intake(layout, attempt, window) as intake:
+                async with Recorder(
+                    directory,
+                    flattener,
+                    run_at=attempt.started_micros,
+                    asked=settings.asked_attributes,
+                    now=now,
+                    on_part=intake.take,
+                ) as recorder:
+                    task = Task(
+                        window,
+                        settings.sources,
+                        _criteria(settings),
+                        settings.concurrency,
+                        settings.max_attempts,
+                        patience,
+                    )
+                    collector = Collector(client, recorder, verdicts, task, now, progress.outcome)
+                    account = await collector.collect(planned.contact_ids, settled, planned.exempt)
+                scope = _scope(settings)
+                accounts = await _to_its_end(
+                    compact, layout, attempt, window, settings.sources, scope, now(), intake
                 )
-                collector = Collector(client, recorder, verdicts, task, now, progress.outcome)
-                account = await collector.collect(planned.contact_ids, settled, planned.exempt)
-            accounts = await _to_its_end(
-                compact, layout, attempt, window, settings.sources, _scope(settings), now()
-            )
             extraction.windows.append((window, accounts))
             extraction.account = account
     _warn(extraction, odd_zone(flattener, settings.timezone))

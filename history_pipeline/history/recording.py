@@ -57,7 +57,8 @@ class _Filling:
 
 
 class Recorder:
-    """Writes one window's parts. `async with` leaves only when all is on disk."""
+    """Writes one window's parts. `async with` leaves only when all is on disk. `on_part` is told of
+    each, off the loop, with its observations, when the disk has it."""
 
     def __init__(
         self,
@@ -67,12 +68,14 @@ class Recorder:
         run_at: int,
         asked: tuple[str, ...],
         now: Callable[[], datetime],
+        on_part: Callable[[Path, pa.Table], None] = lambda part, observations: None,
     ) -> None:
         self._directory = directory
         self._flattener = flattener
         self._run_at = run_at
         self._asked = asked
         self._now = now
+        self._on_part = on_part
         self._ordinal = parts.next_ordinal(directory)
         self._filling = _Filling()
         self._landed = self._rejected = 0
@@ -183,14 +186,18 @@ class Recorder:
             raise self._failure
 
     def _write(self, full: _Filling, ordinal: int) -> None:
-        parts.write(
+        # whoever splits it by day has less to do then
+        observations = sorted_by_day(
+            _together([each.observations for each in full.flattened], OBSERVATIONS)
+        )
+        part = parts.write(
             self._directory,
             ordinal,
-            # whoever splits parts by day has less to do then, and no time to spare
-            sorted_by_day(_together([each.observations for each in full.flattened], OBSERVATIONS)),
+            observations,
             _together([each.rejects for each in full.flattened], REJECTS),
             _ledger(full.ledger),
         )
+        self._on_part(part, observations)
 
 
 def _together(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:

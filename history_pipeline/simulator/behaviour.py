@@ -73,6 +73,9 @@ class RequestSwitches:
     answer_cap: int | None = field(
         default=None, metadata=count("most records in one answer (no cap)", least=0)
     )
+    remembered_answers: int = field(
+        default=0, metadata=count("answers kept as they were composed, for speed (none)", least=0)
+    )
     errors_as_http: bool = field(
         default=True,
         metadata=turned_off("statusCode errors come as HTTP 200", "errors-with-200"),

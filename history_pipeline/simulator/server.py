@@ -143,7 +143,8 @@ class Simulator:
 
     async def _shelf(self, stats: Stats) -> Shelf:
         """The records, with the archiver at work on them if there is one."""
-        behaviour, shelf = self._behaviour, Shelf(self._world)
+        behaviour = self._behaviour
+        shelf = Shelf(self._world, remembered=behaviour.remembered_answers)
         gap = behaviour.archiver_gap
         if behaviour.archiver_per_request:
             shelf.archiver = PerRequest(behaviour.archiver_per_request, gap, self._clock)

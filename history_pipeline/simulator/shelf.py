@@ -1,8 +1,8 @@
 """Which records an answer has.
 
 Knows how to select and order records for a query. Keeps the encoded records of the contacts
-asked for lately, bounded by number. Does not know how an answer is sent, nor why the archiver
-moves what it moves.
+asked for lately, and whole answers where it is told to, bounded by number. Does not know how an
+answer is sent, nor why the archiver moves what it moves.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ _start = attrgetter("start_ms")
 class Shelf:
     """Encoded records of the contacts asked for lately; at most `bound` contacts.
 
-    `archiver` may be set before the first question; without one nothing moves.
+    `archiver` may be set before the first question; without one nothing moves, and `remembered`
+    answers at most are kept as they are.
     """
 
-    def __init__(self, world: World, bound: int = 2048) -> None:
+    def __init__(self, world: World, bound: int = 2048, remembered: int = 0) -> None:
         self._world = world
         self._bound = bound
+        self._remembering = lru_cache(maxsize=remembered)(self._of_contact)
         self._kept: OrderedDict[int, Held] = OrderedDict()
         self.timeline = Timeline(world)
         self._own = lru_cache(maxsize=512)(
@@ -42,6 +44,9 @@ class Shelf:
 
     def contact_history(self, index: int, query: HistoryQuery) -> list[bytes]:
         """The records of one contact, in the order asked for."""
+        return (self._remembering if self.archiver is None else self._of_contact)(index, query)
+
+    def _of_contact(self, index: int, query: HistoryQuery) -> list[bytes]:
         held = self._held(index)
         names = query.attributes
         found = [one.text(names) for one in self._in(held, query.source) if _selected(one, query)]

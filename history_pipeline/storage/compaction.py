@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 import duckdb
+import pyarrow as pa
 
 from history_pipeline.errors import StorageError
 from history_pipeline.model import RequestState, Source, Window
@@ -19,7 +21,8 @@ from history_pipeline.storage import damage, database, days, files, parts
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.database import paths, quote
 from history_pipeline.storage.layout import Layout
-from history_pipeline.storage.splitting import split_by_day
+from history_pipeline.storage.schemas import OBSERVATIONS
+from history_pipeline.storage.splitting import DayCopies, Splitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,41 @@ class SourceAccount:
     rejects: int
 
 
+class Intake:
+    """A window's observations set apart by day, part by part while more is asked: all at once, at
+    the end, they would keep the window waiting. `with` removes what it has left on the disk."""
+
+    def __init__(self, layout: Layout, attempt: Attempt, window: Window) -> None:
+        self._directory = layout.scratch / f"{attempt.run_id}.{window.start.isoformat()}"
+        self._splitter = Splitter(self._directory)
+        self._taken: set[Path] = set()
+
+    def __enter__(self) -> Self:
+        files.remove_tree(self._directory)
+        self._splitter.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._splitter.__exit__()
+        finally:
+            files.remove_tree(self._directory)
+
+    def take(self, part: Path, observations: pa.Table) -> None:
+        """What was written to this part. Raises StorageError."""
+        self._splitter.take(observations)
+        self._taken.add(part)
+
+    def days(self, written: list[Path]) -> list[DayCopies]:
+        """Those of all these parts; what has not been taken in is read. Raises StorageError."""
+        for part in written:
+            path = part / parts.OBSERVATIONS_FILE
+            if part not in self._taken and path.exists():
+                with damage.of_part(part):
+                    self.take(part, damage.read(path, OBSERVATIONS))
+        return self._splitter.days()
+
+
 def compact(
     layout: Layout,
     attempt: Attempt,
@@ -40,20 +78,36 @@ def compact(
     sources: tuple[Source, ...],
     scope: dict[str, object],
     now: datetime,
+    intake: Intake | None = None,
 ) -> list[SourceAccount]:
-    """Puts the window's days and its ledger in place.
+    """Puts the window's days and its ledger in place. `intake` has taken parts in already.
 
     Raises StorageError where a planned request is not accounted for exactly once: then the window
     stays unfinished, and nothing is taken for complete.
     """
     directory = attempt.window_directory(window)
     written = parts.whole(directory)
+    ready = [] if intake is None else [intake]
 
     def work(connection: duckdb.DuckDBPyConnection) -> list[SourceAccount]:
+        if ready:
+            return put_in_place(connection, ready.pop())
+        # a second try begins with the parts: what the first one has used up is gone
+        with Intake(layout, attempt, window) as anew:
+            return put_in_place(connection, anew)
+
+    def put_in_place(
+        connection: duckdb.DuckDBPyConnection, observations: Intake
+    ) -> list[SourceAccount]:
         _read_plan(connection, attempt, window, sources)
         _read_ledger(connection, attempt, sources, written)
         accounts = _account(connection, window, sources)
-        _write_days(connection, layout, directory, written)
+        days.put_in_place(
+            connection,
+            observations.days(written),
+            lambda day: (layout.day(day), layout.day_versions(day)),
+            done=lambda copies: copies.path.unlink(missing_ok=True),
+        )
         _write_ledger(connection, layout, attempt, window, written, accounts, scope, now)
         return accounts
 
@@ -150,23 +204,6 @@ def _account(
             )
         )
     return accounts
-
-
-def _write_days(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, directory: Path, written: list[Path]
-) -> None:
-    fresh = [part / parts.OBSERVATIONS_FILE for part in written]
-    apart = layout.scratch / f"{directory.parent.parent.name}.{directory.name}"
-    try:
-        days.put_in_place(
-            connection,
-            split_by_day([path for path in fresh if path.exists()], apart),
-            lambda day: (layout.day(day), layout.day_versions(day)),
-            done=lambda copies: copies.path.unlink(missing_ok=True),
-        )
-    finally:
-        if apart.exists():
-            files.remove_tree(apart)
 
 
 def _write_ledger(

@@ -108,22 +108,19 @@ def _put_group_in_place(connection: duckdb.DuckDBPyConnection, group: list[_Day]
 
 @dataclass(slots=True)
 class _Held:
-    """A day's rows in memory. `alone` are those of interactions with one copy."""
+    """A day that is held in memory. `alone` are the rows of interactions with one copy, folded
+    like those of the others, which come as they are ready."""
 
     day: _Day
     superseded: versions.Superseded
     alone: pa.Table
-    contested: pa.Table
     first_known: int
     folded: list[pa.Table] = field(default_factory=list)
 
 
 def _put_together_in_place(connection: duckdb.DuckDBPyConnection, group: list[_Day]) -> None:
-    held, first_known = [], 0
-    for day in group:
-        held.append(_held(day, first_known))
-        first_known += day.known_rows
-    _fold_contested(connection, held)
+    held, contested = _held(group)
+    _fold_contested(connection, held, contested)
     with files.gone_if_unfinished(*(each.day.unfinished for each in held)):
         with ThreadPoolExecutor(_WRITERS, thread_name_prefix="day-writer") as writers:
             # all are confirmed by the disk before the first one is put in place
@@ -134,17 +131,32 @@ def _put_together_in_place(connection: duckdb.DuckDBPyConnection, group: list[_D
             files.replace(each.day.unfinished, each.day.path)
 
 
-def _held(day: _Day, first_known: int) -> _Held:
-    rows = day.copies.table()
-    if day.known_rows:
-        rows = pa.concat_tables([_known(day.path, first_known), rows])
+def _held(group: list[_Day]) -> tuple[list[_Held], pa.Table]:
+    """The days, and the rows of interactions with several copies, of whichever day."""
+    tables, ends, first_known = [], [], [0]
+    for day in group:
+        tables += [_known(day.path, first_known[-1])] if day.known_rows else []
+        tables.append(day.copies.table())
+        ends.append(sum(table.num_rows for table in tables))
+        first_known.append(first_known[-1] + day.known_rows)
+    rows = pa.concat_tables(tables)
     is_contested = _is_contested(rows["interaction_id"])
     contested = rows.slice(0, 0)
     if is_contested.any():
         contested = rows.filter(pa.array(is_contested))
         rows = rows.filter(pa.array(~is_contested))
-    superseded = versions.Superseded(day.path, day.versions)
-    return _Held(day, superseded, _folded_alone(rows), contested, first_known)
+        ends = [end - int(np.count_nonzero(is_contested[:end])) for end in ends]
+    alone = _folded_alone(rows)
+    held = [
+        _Held(
+            day,
+            versions.Superseded(day.path, day.versions),
+            alone.slice(start, end - start),
+            first,
+        )
+        for day, start, end, first in zip(group, [0, *ends], ends, first_known, strict=False)
+    ]
+    return held, contested
 
 
 def _known(path: Path, first: int) -> pa.Table:
@@ -156,7 +168,8 @@ def _known(path: Path, first: int) -> pa.Table:
 
 
 def _is_contested(ids: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    """Where an interaction has several copies; under whichever names each was asked for."""
+    """Where an interaction has several copies; under whichever names each was asked for. One that
+    was moved to another day looks so too: folding tells the days apart."""
     numbers = ids.combine_chunks().dictionary_encode().indices.to_numpy()
     is_contested: npt.NDArray[np.bool_] = (
         np.bincount(numbers)[numbers] > 1 if len(numbers) else (np.zeros(0, np.bool_))
@@ -180,8 +193,9 @@ def _folded_alone(rows: pa.Table) -> pa.Table:
     )
 
 
-def _fold_contested(connection: duckdb.DuckDBPyConnection, held: list[_Held]) -> None:
-    contested = pa.concat_tables([each.contested for each in held])
+def _fold_contested(
+    connection: duckdb.DuckDBPyConnection, held: list[_Held], contested: pa.Table
+) -> None:
     if not contested.num_rows:
         return
     shares = database.shares(contested.num_rows)

@@ -27,7 +27,7 @@ def whole(directory: Path) -> list[Path]:
 
 def write(
     directory: Path, ordinal: int, observations: pa.Table, rejects: pa.Table, ledger: pa.Table
-) -> None:
+) -> Path:
     """Puts one part in place. Raises StorageError, and then nothing of it is there."""
     files.make_directory(directory)
     fresh = directory / f".new-{ordinal:06d}"
@@ -41,7 +41,9 @@ def write(
     files.write_table(ledger, fresh / LEDGER_FILE)
     with files.storing(fresh):
         files.sync_directory(fresh)
-    files.replace(fresh, directory / f"part-{ordinal:06d}")
+    part = directory / f"part-{ordinal:06d}"
+    files.replace(fresh, part)
+    return part
 
 
 def next_ordinal(directory: Path) -> int:

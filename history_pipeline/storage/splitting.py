@@ -11,20 +11,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
-from history_pipeline.storage import damage, files
+from history_pipeline.storage import files
 from history_pipeline.storage.schemas import OBSERVATIONS
 
 COPY_ID = "copy_id"
 SPLIT = OBSERVATIONS.append(pa.field(COPY_ID, pa.int64(), nullable=False))
 
-HELD_BYTES = 24 * 1024 * 1024
+HELD_BYTES = 8 * 1024 * 1024
 """Taken in before it is sorted by day. What is more goes to files."""
 
 BATCH_BYTES = 4 * 1024 * 1024
@@ -65,21 +65,18 @@ class DayCopies:
             return reader.read_all()
 
 
-def split_by_day(observations: list[Path], directory: Path) -> list[DayCopies]:
-    """Reads these files of parts once; what is too much to hold is left in `directory`, one file a
-    day. Days ascending."""
-    return split_tables(map(_read, observations), directory)
-
-
 def split_tables(tables: Iterable[pa.Table], directory: Path) -> list[DayCopies]:
-    """The same of tables with the columns OBSERVATIONS."""
-    with _Splitter(directory) as splitter:
+    """The rows of tables with the columns OBSERVATIONS. What is too much to hold is left in
+    `directory`, one file a day. Days ascending."""
+    with Splitter(directory) as splitter:
         for table in tables:
             splitter.take(table)
-    return splitter.days()
+        return splitter.days()
 
 
-class _Splitter:
+class Splitter:
+    """Takes rows in, as they come, for `days` to give back. `with` closes its files."""
+
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._writers: dict[date, pa.ipc.RecordBatchStreamWriter] = {}
@@ -89,17 +86,16 @@ class _Splitter:
         self._seen = 0
         self._open = contextlib.ExitStack()
 
-    def __enter__(self) -> _Splitter:
+    def __enter__(self) -> Self:
         files.make_directory(self._directory)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # closing writes what is still held in memory, so it can fail like writing
-        with files.storing(self._directory), self._open:
-            if kind is None and self._writers:
-                self._flush()
+    def __exit__(self, *_: object) -> None:
+        with files.storing(self._directory):
+            self._open.close()
 
     def take(self, table: pa.Table) -> None:
+        """Rows with the columns OBSERVATIONS. Raises StorageError."""
         copy_ids = pa.array(np.arange(self._seen, self._seen + table.num_rows))
         self._seen += table.num_rows
         for day, rows in _by_day(table.append_column(SPLIT.field(COPY_ID), copy_ids)):
@@ -110,7 +106,11 @@ class _Splitter:
                 self._flush()
 
     def days(self) -> list[DayCopies]:
+        """What has been taken in; nothing more can be. Raises StorageError."""
         if self._writers:
+            # closing writes what is still held in memory, so it can fail like writing
+            with files.storing(self._directory), self._open:
+                self._flush()
             return [
                 DayCopies(day, self._path(day), *size) for day, size in sorted(self._sizes.items())
             ]
@@ -158,8 +158,3 @@ def _by_day(rows: pa.Table) -> Iterator[tuple[date, pa.Table]]:
     for day, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
         yield day, rows.slice(start, end - start)
         start = end
-
-
-def _read(path: Path) -> pa.Table:
-    with damage.of_part(path.parent):
-        return damage.read(path, schema=OBSERVATIONS)

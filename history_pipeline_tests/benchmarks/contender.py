@@ -18,13 +18,20 @@ from unittest.mock import patch
 import pyarrow as pa
 
 from history_pipeline.gws import payloads
-from history_pipeline.history import extraction
-from history_pipeline.history.recording import Recorder
+from history_pipeline.history import extraction, recording
 from history_pipeline.settings import Settings
-from history_pipeline.storage import contact_list, database, days, files, publishing, warehouse
+from history_pipeline.storage import (
+    contact_list,
+    database,
+    days,
+    files,
+    parts,
+    publishing,
+    warehouse,
+)
 from history_pipeline.storage.compaction import SourceAccount
 from history_pipeline.storage.layout import Layout
-from history_pipeline.storage.splitting import split_tables
+from history_pipeline.storage.schemas import LEDGER
 from history_pipeline_tests.benchmarks import product
 from history_pipeline_tests.benchmarks.asking import ask_all
 from history_pipeline_tests.benchmarks.measuring import Taken, measured, tell
@@ -49,22 +56,23 @@ def step(settings: Settings, layout: Layout, taken: Taken) -> None:
 
 def undurable(settings: Settings, layout: Layout, taken: Taken) -> None:
     """Nothing is confirmed by the disk, and the parts and their ledger stay in memory."""
-    kept: list[pa.Table] = []
 
-    def write(_: Recorder, full: Any, __: int) -> None:
-        kept.extend(each.observations for each in full.flattened)
+    def write(directory: Path, ordinal: int, *_: pa.Table) -> Path:
+        return directory / str(ordinal)
 
-    def compact(*_: object) -> list[SourceAccount]:
+    def compact(*arguments: Any) -> list[SourceAccount]:
+        intake = arguments[-1]
         with database.in_memory(layout.scratch) as connection:
             days.put_in_place(
                 connection,
-                split_tables(kept, layout.scratch / "kept"),
+                intake.days([]),
                 lambda day: (layout.day(day), layout.day_versions(day)),
             )
         return []
 
     with (
-        patch.object(Recorder, "_write", write),
+        patch.object(recording, "_ledger", lambda rows: LEDGER.empty_table()),
+        patch.object(parts, "write", write),
         patch.object(files, "sync", lambda file: None),
         patch.object(extraction, "compact", compact),
     ):

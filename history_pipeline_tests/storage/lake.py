@@ -109,9 +109,9 @@ def write_part(
     rows: Iterable[Row] = (),
     ledger: Iterable[Row] = (),
     rejects: Iterable[Row] = (),
-) -> None:
+) -> Path:
     directory = attempt.window_directory(window)
-    parts.write(
+    return parts.write(
         directory,
         parts.next_ordinal(directory),
         pa.Table.from_pylist(list(rows), OBSERVATIONS),

@@ -6,14 +6,16 @@ import json
 import shutil
 import stat
 from datetime import date, timedelta
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from history_pipeline.errors import StorageError
+from history_pipeline.errors import MemoryExhausted, StorageError
 from history_pipeline.model import RequestState, Source
-from history_pipeline.storage import compaction, parts
+from history_pipeline.storage import compaction, days, parts, splitting
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline_tests.storage.lake import (
     BOTH,
@@ -102,6 +104,40 @@ def test_a_request_that_was_put_down_twice_counts_once_and_its_answer_counts(lak
     (main, archive) = compaction.compact(lake.layout, attempt, MAY, BOTH, SCOPE, NOON)
     assert main.states[RequestState.ANSWERED] == archive.states[RequestState.ANSWERED] == 1
     assert main.interactions == 3
+
+
+@pytest.mark.parametrize("held_bytes", [splitting.HELD_BYTES, 1])
+@pytest.mark.parametrize("is_short_of_memory", [False, True])
+def test_what_was_set_apart_while_asking_is_there_whole(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, held_bytes: int, is_short_of_memory: bool
+) -> None:
+    monkeypatch.setattr(splitting, "HELD_BYTES", held_bytes)
+    put_in_place_, tries = days.put_in_place, []
+
+    def short_of_memory(connection: Any, fresh: Any, *place: Any, **more: Any) -> None:
+        tries.append(fresh)
+        if len(tries) == 1 and is_short_of_memory:
+            put_in_place_(connection, fresh[:1], *place, **more)
+            raise MemoryExhausted("after the first day")
+        put_in_place_(connection, fresh, *place, **more)
+
+    monkeypatch.setattr(days, "put_in_place", short_of_memory)
+    attempt = lake.start(["c1", "c2"])
+    rows = [
+        observation(f"i{number:02}", window_date=date(2024, 5, 1 + number % 3))
+        for number in range(12)
+    ]
+    # the first part is an earlier try's: nobody was told of it
+    write_part(attempt, MAY, rows=rows[:5], ledger=[])
+    with compaction.Intake(lake.layout, attempt, MAY) as intake:
+        for some in (rows[5:8], rows[8:]):
+            part = write_part(attempt, MAY, rows=some, ledger=whole_ledger(attempt))
+            intake.take(part, pq.read_table(part / parts.OBSERVATIONS_FILE))
+        compaction.compact(lake.layout, attempt, MAY, BOTH, SCOPE, NOON, intake)
+    kept = [row for day in (1, 2, 3) for row in lake.day_rows(date(2024, 5, day))]
+    assert sorted(kept, key=itemgetter("interaction_id")) == rows
+    assert len(tries) == 1 + is_short_of_memory
+    assert not any("." in path.name for path in lake.layout.scratch.iterdir())
 
 
 @pytest.mark.parametrize("contacts", [0, 1, 7])
