@@ -14,9 +14,9 @@ import contextlib
 import gc
 import hashlib
 import itertools
-from collections.abc import Container, Generator, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -52,11 +52,6 @@ _OWNER, _ATTRIBUTES = "ownerInformation", "customAttributes"
 _KNOWN = frozenset({*_TEXT_COLUMNS, _OWNER, _ATTRIBUTES})
 _ZONE_SAMPLE = 256
 _HOUR = 3_600_000_000
-_DECODED_AT_ONCE = 64
-"""Answers."""
-
-T = TypeVar("T")
-Steps = Generator[None, None, T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,41 +93,30 @@ class Flattener:
         Records whose local day lies outside their answer's window are cut off: they belong to
         another window's answer.
         """
-        steps = self.steps(answers, run_at=run_at, asked=asked)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-
-    def steps(
-        self, answers: Sequence[Answered], *, run_at: int, asked: tuple[str, ...]
-    ) -> Steps[Flattened]:
-        """The same, step by step: in between, others can have their turn."""
         with _no_collection():
-            batch = _Batch(answers)
-            yield from batch.decode()
-            if self._forgotten:
-                contact_ids = columns.field(batch.records, "contactId")
-                batch.keep(
-                    np.array([each not in self._forgotten for each in contact_ids], np.bool_)
-                )
-            started = batch.set_unreadable_starts_aside()
-            offsets = self._days.offsets(started.micros)
-            self._note_offsets(started, offsets)
-            days = instants.local_days(started.micros, offsets)
-            is_inside = batch.is_inside_its_window(days)
-            batch.keep(is_inside)
-            is_usable = batch.set_unusable_ids_aside()
-            started_at, days = (each[is_inside][is_usable] for each in (started.micros, days))
-            yield
-            observations = yield from _observations(batch, started_at, days, run_at, asked)
-            return Flattened(
-                observations,
-                batch.reject_table(),
-                batch.counts(batch.answer),
-                batch.counts(batch.answers_of_rejects),
-            )
+            return self._flatten(answers, run_at, asked)
+
+    def _flatten(
+        self, answers: Sequence[Answered], run_at: int, asked: tuple[str, ...]
+    ) -> Flattened:
+        batch = _Batch(answers)
+        if self._forgotten:
+            contact_ids = columns.field(batch.records, "contactId")
+            batch.keep(np.array([each not in self._forgotten for each in contact_ids], np.bool_))
+        started = batch.set_unreadable_starts_aside()
+        offsets = self._days.offsets(started.micros)
+        self._note_offsets(started, offsets)
+        days = instants.local_days(started.micros, offsets)
+        is_inside = batch.is_inside_its_window(days)
+        batch.keep(is_inside)
+        is_usable = batch.set_unusable_ids_aside()
+        started_at, days = (each[is_inside][is_usable] for each in (started.micros, days))
+        return Flattened(
+            _observations(batch, started_at, days, run_at, asked),
+            batch.reject_table(),
+            batch.counts(batch.answer),
+            batch.counts(batch.answers_of_rejects),
+        )
 
     def _note_offsets(self, started: Instants, offsets: Numbers) -> None:
         self.read += started.micros.size
@@ -164,18 +148,10 @@ class _Batch:
     def __init__(self, answers: Sequence[Answered]) -> None:
         self.answers = answers
         self.records: list[Record] = []
-        self.answer = self._place = np.zeros(0, np.int64)
         self._rejects: list[tuple[int, int, str]] = []
-
-    def decode(self) -> Steps[None]:
-        """Before all else."""
-        read = []
-        for number, each in enumerate(self.answers):
-            read.append(_read(each.records))
-            if number % _DECODED_AT_ONCE == _DECODED_AT_ONCE - 1:
-                yield
+        read = [_read(each.records) for each in answers]
         sizes = np.fromiter(map(len, read), np.int64, len(read))
-        self.answer = np.repeat(np.arange(len(self.answers)), sizes)
+        self.answer = np.repeat(np.arange(len(answers)), sizes)
         self._place = np.arange(self.answer.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         self.records = list(itertools.chain.from_iterable(read))
         if set(map(type, self.records)) - {dict}:
@@ -315,7 +291,7 @@ def _reject(answer: Answered, record: msgspec.Raw, reason: str) -> tuple[Any, ..
 
 def _observations(
     batch: _Batch, started_at: Numbers, days: Numbers, run_at: int, asked: tuple[str, ...]
-) -> Steps[pa.Table]:
+) -> pa.Table:
     records, rows, extra = batch.records, len(batch.records), Extra()
     owners = columns.objects(records, _OWNER, extra)
     named = columns.objects(records, _ATTRIBUTES, extra)
@@ -323,13 +299,10 @@ def _observations(
         extra.add(row, fields)
     for row, fields in columns.without(owners, _OWNER_COLUMNS):
         extra.add(row, {_OWNER: fields})
-    yield
-    arrays: dict[str, Any] = {
+    arrays = {
         column: columns.texts(columns.field(records, name))
         for name, column in _TEXT_COLUMNS.items()
-    }
-    yield
-    arrays |= {
+    } | {
         column: columns.texts(columns.field(owners, name))
         for name, column in _OWNER_COLUMNS.items()
     }
@@ -341,7 +314,6 @@ def _observations(
     arrays["observed_at"] = observed_at = observed.take(pa.array(batch.answer))
     # an end that cannot be read leaves the interaction open; its text is kept beside it
     ended = instants.instants(columns.only_texts(columns.field(records, "endDate")))
-    yield
     arrays |= {
         "started_at": _moments(started_at),
         "ended_at": _moments(ended.micros, ~ended.is_read),

@@ -16,7 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from history_pipeline.gws import payloads
-from history_pipeline.history.flatten import Answered, Flattened, Flattener, Steps, T
+from history_pipeline.history.flatten import Answered, Flattened, Flattener
 from history_pipeline.model import Outcome
 from history_pipeline.storage import parts
 from history_pipeline.storage.schemas import LEDGER, OBSERVATIONS, REJECTS
@@ -51,20 +51,6 @@ class _Filling:
         self.flattened += flattened
         self.rows += sum(each.observations.num_rows + each.rejects.num_rows for each in flattened)
 
-    def wait(self, answered: Answered, outcome: Outcome) -> None:
-        self.waiting.append((answered, outcome))
-        self.waiting_bytes += payloads.size(answered.records)
-
-    def take_waiting(self) -> list[tuple[Answered, Outcome]]:
-        waiting, self.waiting, self.waiting_bytes = self.waiting, [], 0
-        return waiting
-
-    def put_down_all(self, answered: list[tuple[Answered, Outcome]], flattened: Flattened) -> None:
-        self.add([flattened])
-        counts = zip(flattened.landed, flattened.rejected, strict=True)
-        for (_, outcome), (landed, rejected) in zip(answered, counts, strict=True):
-            self.put_down(outcome, landed, rejected)
-
     def put_down(self, outcome: Outcome, interactions: int = 0, rejects: int = 0) -> None:
         self.ledger.append((outcome, interactions, rejects))
         self.rows += 1
@@ -93,7 +79,6 @@ class Recorder:
         self._ordinal = parts.next_ordinal(directory)
         self._filling = _Filling()
         self._landed = self._rejected = 0
-        self._flattening = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
@@ -118,8 +103,10 @@ class Recorder:
         if size > STRETCH:
             await self._flatten_large(answered, outcome)
         else:
-            self._filling.wait(answered, outcome)
-            await self._flatten_in_turns()
+            self._filling.waiting.append((answered, outcome))
+            self._filling.waiting_bytes += size
+            if self._filling.waiting_bytes >= STRETCH:
+                self._flatten_waiting()
         self._filling.received += size
 
     def settle(self, outcome: Outcome) -> None:
@@ -132,32 +119,15 @@ class Recorder:
         return self._landed, self._rejected
 
     def _flatten_waiting(self) -> None:
-        """At one stretch. Nobody else may be at it."""
-        if self._filling.waiting:
-            waiting = self._filling.take_waiting()
-            self._filling.put_down_all(waiting, self._flatten([each for each, _ in waiting]))
-
-    async def _flatten_in_turns(self) -> None:
-        """Where enough are waiting. What is in flight goes on in between: it would be late by as
-        long as a whole stretch takes."""
-        if self._filling.waiting_bytes < STRETCH:
+        filling = self._filling
+        waiting, filling.waiting, filling.waiting_bytes = filling.waiting, [], 0
+        if not waiting:
             return
-        async with self._flattening:
-            filling = self._filling
-            if filling.waiting_bytes < STRETCH:
-                return
-            waiting = filling.take_waiting()
-            steps = self._flattener.steps(
-                [each for each, _ in waiting], run_at=self._run_at, asked=self._asked
-            )
-            try:
-                flattened = await _in_turns(steps)
-            except asyncio.CancelledError:
-                for each, outcome in waiting:
-                    filling.wait(each, outcome)
-                raise
-            self._note(flattened)
-            filling.put_down_all(waiting, flattened)
+        flattened = self._flatten([answered for answered, _ in waiting])
+        filling.add([flattened])
+        counts = zip(flattened.landed, flattened.rejected, strict=True)
+        for (_, outcome), (landed, rejected) in zip(waiting, counts, strict=True):
+            filling.put_down(outcome, landed, rejected)
 
     async def _flatten_large(self, answered: Answered, outcome: Outcome) -> None:
         """Stretch by stretch: all at once, and the heartbeat would miss its turn."""
@@ -172,12 +142,9 @@ class Recorder:
 
     def _flatten(self, answers: list[Answered]) -> Flattened:
         flattened = self._flattener.flatten(answers, run_at=self._run_at, asked=self._asked)
-        self._note(flattened)
-        return flattened
-
-    def _note(self, flattened: Flattened) -> None:
         self._landed += flattened.observations.num_rows
         self._rejected += flattened.rejects.num_rows
+        return flattened
 
     async def room(self) -> None:
         """Returns when there is room for more. Raises StorageError where writing failed."""
@@ -193,11 +160,10 @@ class Recorder:
 
     async def _flush(self) -> None:
         await self._written()
-        async with self._flattening:
-            self._flatten_waiting()
-            if not self._filling.ledger or self._failure is not None:
-                return
-            full, self._filling = self._filling, _Filling()
+        self._flatten_waiting()
+        if not self._filling.ledger or self._failure is not None:
+            return
+        full, self._filling = self._filling, _Filling()
         ordinal, self._ordinal = self._ordinal, self._ordinal + 1
         self._writing = asyncio.create_task(asyncio.to_thread(self._write, full, ordinal))
         # known at once, not with the next part: until then more would be asked, and lost
@@ -236,15 +202,6 @@ class Recorder:
 
 def _together(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(tables) if tables else schema.empty_table()
-
-
-async def _in_turns(steps: Steps[T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        await asyncio.sleep(0)
 
 
 def _stretches(answer: msgspec.Raw) -> Iterator[msgspec.Raw]:
