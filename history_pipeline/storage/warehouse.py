@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from history_pipeline.errors import StorageError
+from history_pipeline.errors import MemoryExhausted, StorageError
 from history_pipeline.storage import (
     coverage,
     damage,
@@ -104,7 +104,15 @@ def _format_of(layout: Layout) -> int:
 
 
 def _load(layout: Layout, path: Path, now: datetime) -> Loaded:
-    with database.writing(path, layout.scratch) as connection:
+    """In little memory; where that does not do, nothing was committed, and it is done in more."""
+    try:
+        return _load_within(database.LOAD_MEMORY_LIMIT, layout, path, now)
+    except MemoryExhausted:
+        return _load_within(database.MEMORY_LIMIT, layout, path, now)
+
+
+def _load_within(memory_limit: str, layout: Layout, path: Path, now: datetime) -> Loaded:
+    with database.writing(path, layout.scratch, memory_limit=memory_limit) as connection:
         _prepare(connection)
         days, versions, windows, contacts, resolved = _news(connection, layout)
         connection.execute("begin transaction")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from history_pipeline.errors import StorageError
+from history_pipeline.errors import MemoryExhausted, StorageError
 from history_pipeline.model import Contact, Source, Window
 from history_pipeline.storage import contact_list, database, splitting, warehouse, warehouse_days
 from history_pipeline.storage.layout import Layout
@@ -109,6 +109,16 @@ def test_a_load_that_fails_leaves_the_warehouse_as_it_was(lake: Lake) -> None:
     ledger.write_bytes(whole)
     lake.load(run=1)
     assert len(lake.table("interactions")) == 2
+
+
+def test_what_little_memory_does_not_do_for_is_loaded_in_more(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.run([observation(f"i{number}", subject="x" * 100) for number in range(2_000)])
+    monkeypatch.setattr(database, "LOAD_MEMORY_LIMIT", "1MB")
+    with pytest.raises(MemoryExhausted):
+        warehouse._load_within("1MB", lake.layout, lake.layout.warehouse, NOON)
+    assert lake.load().interactions == 2_000
 
 
 def test_a_lake_that_holds_nothing_makes_an_empty_warehouse(lake: Lake) -> None:
