@@ -8,11 +8,13 @@ time. A day that is too large for that is folded by itself, in shares.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Self
 
 import duckdb
 import numpy as np
@@ -29,8 +31,8 @@ from history_pipeline.storage.splitting import COPY_ID, SPLIT, DayCopies
 KEY = "interaction_id, md5_number(asked), window_date"
 """A long list of names is grouped by its digest: it is the same for nearly all rows."""
 
-TOGETHER_BYTES = 24 * 1024 * 1024
-"""Of the rows that are held at a time."""
+TOGETHER_BYTES = 12 * 1024 * 1024
+"""Of the rows that are folded at a time; as many are written meanwhile."""
 
 _WRITERS = 2
 
@@ -66,22 +68,32 @@ def put_in_place(
     """Folds what came in into the days' files and replaces each atomically, its versions first.
     Doing so twice with the same copies changes nothing. `done` is told which are not needed any
     more."""
+    with _Writing(connection, done) as writing:
+        for group in _groups(fresh, place):
+            with damage.looked_for(
+                days=[path for day in group for path in (day.path, day.versions)]
+            ):
+                if sum(day.bytes for day in group) <= TOGETHER_BYTES:
+                    writing.follow_with(_folded_together(connection, group))
+                    continue
+                writing.finish()
+                for day in group:
+                    _put_large_in_place(connection, day)
+                    done(day.copies)
+        writing.finish()
+
+
+def _groups(fresh: list[DayCopies], place: Place) -> Iterator[list[_Day]]:
+    """Days that are folded at a time; what is larger is by itself."""
     group: list[_Day] = []
     for copies in fresh:
         day = _looked_at(copies, *place(copies.day))
         if group and sum(each.bytes for each in group) + day.bytes > TOGETHER_BYTES:
-            _put_group_in_place(connection, group)
-            group = _all_done(group, done)
+            yield group
+            group = []
         group.append(day)
     if group:
-        _put_group_in_place(connection, group)
-        _all_done(group, done)
-
-
-def _all_done(group: list[_Day], done: Callable[[DayCopies], None]) -> list[_Day]:
-    for day in group:
-        done(day.copies)
-    return []
+        yield group
 
 
 def _looked_at(copies: DayCopies, path: Path, versions_: Path) -> _Day:
@@ -92,15 +104,6 @@ def _looked_at(copies: DayCopies, path: Path, versions_: Path) -> _Day:
         known = pq.read_metadata(path)
     size = sum(known.row_group(n).total_byte_size for n in range(known.num_row_groups))
     return _Day(copies, path, versions_, known.num_rows, size)
-
-
-def _put_group_in_place(connection: duckdb.DuckDBPyConnection, group: list[_Day]) -> None:
-    with damage.looked_for(days=[path for day in group for path in (day.path, day.versions)]):
-        if sum(day.bytes for day in group) > TOGETHER_BYTES:
-            for day in group:
-                _put_large_in_place(connection, day)
-        else:
-            _put_together_in_place(connection, group)
 
 
 # -- days that are held whole ---------------------------------------------------------------------
@@ -118,17 +121,48 @@ class _Held:
     folded: list[pa.Table] = field(default_factory=list)
 
 
-def _put_together_in_place(connection: duckdb.DuckDBPyConnection, group: list[_Day]) -> None:
+class _Writing:
+    """Days that are being written, while the next ones are folded."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, done: Callable[[DayCopies], None]
+    ) -> None:
+        self._connection = connection
+        self._done = done
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="day-writer")
+        self._held: list[_Held] = []
+        self._written: list[Future[None]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writers.shutdown(cancel_futures=True)
+        for each in self._held:
+            with contextlib.suppress(OSError):
+                each.day.unfinished.unlink(missing_ok=True)
+
+    def follow_with(self, held: list[_Held]) -> None:
+        self.finish()
+        self._held = held
+        self._written = [self._writers.submit(_write, each) for each in held]
+
+    def finish(self) -> None:
+        """All are confirmed by the disk before the first one is put in place."""
+        for each in self._written:
+            each.result()
+        while self._held:
+            held = self._held[0]
+            held.superseded.put_in_place(self._connection)
+            files.replace(held.day.unfinished, held.day.path)
+            self._held.pop(0)
+            self._done(held.day.copies)
+
+
+def _folded_together(connection: duckdb.DuckDBPyConnection, group: list[_Day]) -> list[_Held]:
     held, contested = _held(group)
     _fold_contested(connection, held, contested)
-    with files.gone_if_unfinished(*(each.day.unfinished for each in held)):
-        with ThreadPoolExecutor(_WRITERS, thread_name_prefix="day-writer") as writers:
-            # all are confirmed by the disk before the first one is put in place
-            for _ in writers.map(_write, held):
-                pass
-        for each in held:
-            each.superseded.put_in_place(connection)
-            files.replace(each.day.unfinished, each.day.path)
+    return held
 
 
 def _held(group: list[_Day]) -> tuple[list[_Held], pa.Table]:

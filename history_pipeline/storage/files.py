@@ -27,6 +27,8 @@ PARQUET: dict[str, Any] = {
     "compression_level": 1,
     # a flipped bit would go unseen otherwise
     "write_page_checksum": True,
+    # files are read whole: the smallest and largest value of each column would serve nobody
+    "write_statistics": False,
     # for others it costs time, and the file grows: nearly all of their values differ
     "use_dictionary": [
         "media_type",
