@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo ui test test-slow chaos bench bench-smallest lint install install-dev install-bench clean
+.PHONY: help demo ui test test-slow chaos bench bench-missing bench-smallest lint install install-dev install-bench clean
 
 help:
 	@echo "make demo   run the whole pipeline against the embedded server"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-slow   run the tests that take more than ten seconds each"
 	@echo "make chaos  faults and kills by the thousand, and half an hour's soak (two hours)"
 	@echo "make bench  races against dlt and the bare loop, into docs/performance.md (hours)"
+	@echo "make bench-missing   of that, only what docs/performance.json does not have yet"
 	@echo "make bench-smallest   the same at the smallest size, which writes no page"
 	@echo "make lint   formatting, lint, types and import rules"
 
@@ -41,6 +42,9 @@ chaos: install-dev
 
 bench: install-bench
 	$(BIN)/python -m history_pipeline_tests.benchmarks
+
+bench-missing: install-bench
+	$(BIN)/python -m history_pipeline_tests.benchmarks --missing
 
 bench-smallest: install-bench
 	$(BIN)/python -m history_pipeline_tests.benchmarks --size smallest --no-page

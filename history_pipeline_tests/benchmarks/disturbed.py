@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 from history_pipeline.storage import files
 from history_pipeline.storage.layout import Layout
 from history_pipeline_tests.benchmarks.measuring import BEGINS, Taken, run_apart
-from history_pipeline_tests.benchmarks.races import Say, Size
+from history_pipeline_tests.benchmarks.races import Run, Say, Size
 from history_pipeline_tests.benchmarks.scene import USUAL, Scene, Server, server
 
 IN_FLIGHT = 64
@@ -32,9 +33,13 @@ _STOPPED = 0.01
 """Seconds for which the server is stopped, and then goes on, by turns."""
 
 
-def disturbed(size: Size, say: Say) -> dict[str, Any]:
-    """Seconds of each, beside a clean run of the same round."""
+def disturbed(size: Size) -> dict[str, Run]:
     scene = Scene(USUAL, IN_FLIGHT, size.many_requests)
+    return {scene.title: partial(_disturbed, scene)}
+
+
+def _disturbed(scene: Scene, say: Say) -> dict[str, Any]:
+    """Seconds of each, beside a clean run of the same round."""
     with server(scene) as asked:
         _step(asked.url)  # the first to ask has the server make its world
         clean = _step(asked.url)
@@ -42,7 +47,6 @@ def disturbed(size: Size, say: Say) -> dict[str, Any]:
         again = _again(asked.url)
         halved = _halved(asked, scene)
     found = {
-        "scene": scene.title,
         "clean": clean.seconds,
         "killed": killed,
         "again": again,

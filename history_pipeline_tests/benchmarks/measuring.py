@@ -3,16 +3,20 @@ so that none inherits what another one has loaded or kept."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+_LOOKS = 0.1
 
 BEGINS = "measured from here"
 """Told by a process that was started, when its imports are behind it."""
@@ -21,14 +25,21 @@ BEGINS = "measured from here"
 @dataclass(slots=True)
 class Taken:
     """Seconds, megabytes; `cpu_seconds` are user and system, of all threads and children.
-    `peak_mb` is the process's, imports included. `told` is what the contender itself has to say."""
+    `peak_mb` is the process's, imports included, and those of its children on top of it, as if all
+    were at their peaks at once. `first_row_seconds` is when the first row could be queried: at the
+    end, where nobody says otherwise. `told` is what the contender itself has to say."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_mb: float = 0.0
     written_mb: float = 0.0
-    first_row_seconds: float | None = None
+    first_row_seconds: float = 0.0
     told: dict[str, Any] = field(default_factory=dict)
+    began: float = 0.0
+
+    def has_a_row(self) -> None:
+        """From now on one can be queried."""
+        self.first_row_seconds = self.first_row_seconds or time.perf_counter() - self.began
 
 
 @contextmanager
@@ -37,12 +48,14 @@ def measured() -> Iterator[Taken]:
     taken = Taken()
     sys.stdout.write(BEGINS + "\n")
     sys.stdout.flush()
-    written, cpu, began = _written_bytes(), _cpu_seconds(), time.perf_counter()
-    yield taken
-    taken.seconds = time.perf_counter() - began
-    taken.cpu_seconds = _cpu_seconds() - cpu
-    taken.written_mb = (_written_bytes() - written) / 1e6
-    taken.peak_mb = _peak_mb()
+    with _watched_children() as children:
+        written, cpu, taken.began = _written_bytes(), _cpu_seconds(), time.perf_counter()
+        yield taken
+        taken.seconds = time.perf_counter() - taken.began
+        taken.cpu_seconds = _cpu_seconds() - cpu
+        taken.written_mb = (_written_bytes() - written) / 1e6
+    taken.first_row_seconds = taken.first_row_seconds or taken.seconds
+    taken.peak_mb = _peak_mb("self") + sum(children.values())
 
 
 def _cpu_seconds() -> float:
@@ -56,10 +69,32 @@ def _written_bytes() -> int:
     return int(dict(line.split(": ") for line in lines)["wchar"])
 
 
-def _peak_mb() -> float:
+def _peak_mb(process: str) -> float:
     """The kernel's, which `resource` would take over from the process that started this one."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+@contextmanager
+def _watched_children() -> Iterator[dict[str, float]]:
+    """Their peaks, looked at while they live."""
+    found: dict[str, float] = {}
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(_LOOKS):
+            children = Path("/proc/thread-self").resolve().parent.glob("*/children")
+            for child in {each for path in children for each in path.read_text().split()}:
+                with contextlib.suppress(OSError, StopIteration):
+                    found[child] = _peak_mb(child)
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield found
+    finally:
+        is_over.set()
+        looking.join()
 
 
 def tell(taken: Taken) -> None:

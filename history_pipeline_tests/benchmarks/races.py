@@ -6,6 +6,7 @@ import statistics
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,23 +42,35 @@ FULL = Size(10_000, 100_000, 5, 3, 5_000_000, 200_000)
 SMALLEST = Size(200, 400, 1, 1, 20_000, 2_000)
 
 Say = Callable[[str], None]
+Run = Callable[[Say], dict[str, Any]]
+"""Measures, and tells meanwhile how far it is."""
 
 
-def steps(size: Size, say: Say) -> list[dict[str, Any]]:
-    """10,000 requests: what asking costs, at each latency and bound."""
+def steps(size: Size) -> dict[str, Run]:
+    """10,000 requests: what asking costs, at each latency and bound. By what it is that is raced."""
     scenes = [
         Scene(latency, in_flight, size.requests)
-        for latency in (FAST, USUAL, HEAVY)
-        for in_flight in (8, 64, 128)
+        for latency in (USUAL, FAST, HEAVY)
+        for in_flight in (64, 8, 128)
     ]
-    scenes.append(Scene(SLOW, 8, size.requests // 10))
-    return [_race(scene, STEPS, size.rounds, say) for scene in scenes]
+    scenes.insert(1, Scene(SLOW, 8, size.requests // 10))
+    return {
+        scene.title: partial(_race, scene, (*STEPS, *_AND_WHOLE[scene is scenes[0]]), size.rounds)
+        for scene in scenes
+    }
 
 
-def wholes(size: Size, say: Say) -> list[dict[str, Any]]:
+_AND_WHOLE: tuple[tuple[str, ...], tuple[str, ...]] = (), ("whole",)
+"""Where it runs with few requests as well, its memory can be compared with that of many."""
+
+
+def wholes(size: Size) -> dict[str, Run]:
     """100,000 requests, from the list of contacts to the file that can be queried."""
     scenes = [Scene(latency, 64, size.many_requests) for latency in (USUAL, FAST)]
-    return [_race(scene, ("bare", *WHOLES), size.rounds_of_many, say) for scene in scenes]
+    return {
+        scene.title: partial(_race, scene, ("bare", *WHOLES), size.rounds_of_many)
+        for scene in scenes
+    }
 
 
 def _race(scene: Scene, contenders: tuple[str, ...], rounds: int, say: Say) -> dict[str, Any]:
@@ -65,6 +78,7 @@ def _race(scene: Scene, contenders: tuple[str, ...], rounds: int, say: Say) -> d
     found: dict[str, list[Taken]] = {name: [] for name in contenders}
     with server(scene) as asked:
         _run("bare", asked.url, scene)  # the first to ask has the server make its world
+        accepted, cpu_seconds = asked.accepted, asked.cpu_seconds
         for number in range(rounds):
             for name in contenders:
                 taken = _run(name, asked.url, scene)
@@ -72,18 +86,20 @@ def _race(scene: Scene, contenders: tuple[str, ...], rounds: int, say: Say) -> d
                 rate = scene.requests / taken.seconds
                 say(f"{scene.title}, round {number + 1}: {name} {rate:,.0f} requests/s")
         flight = asked.most_in_flight
+        ceiling = (asked.accepted - accepted) / (asked.cpu_seconds - cpu_seconds)
     products = {str(taken.told["product"]) for runs in found.values() for taken in runs} - {"None"}
     if len(products) > 1:
         raise RuntimeError(f"{scene.title}: the products differ: {products}")
     if flight > scene.in_flight:
         raise RuntimeError(f"{scene.title}: {flight} were in flight")
     return {
-        "scene": scene.title,
         "latency": scene.latency.name,
         "in_flight": scene.in_flight,
         "most_in_flight": flight,
         "requests": scene.requests,
+        "rounds": rounds,
         "interactions": _interactions(found),
+        "server_per_second": ceiling,
         "contenders": {name: _median(runs) for name, runs in found.items()},
     }
 
@@ -101,5 +117,5 @@ def _interactions(found: dict[str, list[Taken]]) -> int:
 def _median(runs: list[Taken]) -> dict[str, float]:
     return {
         name: statistics.median(getattr(taken, name) for taken in runs)
-        for name in ("seconds", "cpu_seconds", "peak_mb", "written_mb")
+        for name in ("seconds", "cpu_seconds", "peak_mb", "written_mb", "first_row_seconds")
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import Any
 
 import matplotlib as mpl
 
-Found = dict[str, Any]
-Race = dict[str, Any]
+from history_pipeline_tests.benchmarks.keeping import Kept, Result
+
+Races = dict[str, Result]
+Found = dict[str, Races]
 
 PAGE, CHART = "performance.md", "performance.svg"
 NAMES = {
@@ -25,23 +26,23 @@ NAMES = {
 NONE = "not measured yet"
 
 
-def tables(found: Found) -> dict[str, str]:
-    """Markdown by the name of its place in the page; only what was measured."""
-    made = {"machine": _machine(), "figures": _figures(found)}
+def tables(kept: Kept, titles: dict[str, list[str]]) -> dict[str, str]:
+    """Markdown by the name of its place in the page; only what was measured. `titles` are those of
+    each section, in order."""
+    found = {section: kept.of(section, names) for section, names in titles.items()}
+    made = {"machine": _machine(kept), "figures": _figures(found)}
     for section in ("steps", "wholes"):
-        if section in found:
-            made[section] = "\n\n".join(_race(race) for race in found[section])
-    if "disturbed" in found:
-        made["disturbed"] = _disturbed(found["disturbed"])
-    if "daily" in found:
-        made["daily"] = _daily(found["daily"])
+        if found[section]:
+            made[section] = "\n\n".join(_race(*race) for race in found[section].items())
+    for section, table in (("disturbed", _disturbed), ("daily", _daily)):
+        if found[section]:
+            made[section] = "\n\n".join(table(*each) for each in found[section].items())
     return made
 
 
-def _machine() -> str:
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    kind = model.group(1) if model else "unknown"
-    return f"Measured on {os.cpu_count()} cores ({kind}), the server included."
+def _machine(kept: Kept) -> str:
+    turns = "; ".join(f"{machine} ({day})" for machine, day in kept.turns())
+    return f"Measured on {turns}; the server is included."
 
 
 # -- figures --------------------------------------------------------------------------------------
@@ -63,7 +64,11 @@ Figure = tuple[str, str, str, bool | None]
 
 
 def _measured(found: Found) -> Iterator[Figure]:
-    steps, wholes = found.get("steps", []), found.get("wholes", [])
+    steps, wholes = list(found["steps"].values()), list(found["wholes"].values())
+    disturbed, flattening, loading, daily = (
+        next(iter(found[name].values()), None)
+        for name in ("disturbed", "flattening", "loading", "daily")
+    )
     for latency, in_flight, least in (
         ("20-60 ms", 64, 0.9),
         ("1-3 ms", 64, 0.5),
@@ -82,25 +87,23 @@ def _measured(found: Found) -> Iterator[Figure]:
     peak = many and _ratio(many, "whole", _leanest_dlt(many), "peak_mb")
     yield _at_most("peak memory against the best dlt, 100,000 requests", 0.5, peak)
     grown = (
-        many["contenders"]["whole"]["peak_mb"] / usual["contenders"]["step"]["peak_mb"]
+        many["contenders"]["whole"]["peak_mb"] / usual["contenders"]["whole"]["peak_mb"]
         if many and usual
         else None
     )
     yield _at_most("peak memory at 100,000 requests against 10,000", 1.1, grown)
     lost = usual and _ratio(usual, "step", "undurable", "seconds") - 1
     yield _at_most("durability: time lost to parts and ledger", 0.1, lost)
-    told = found.get("disturbed")
-    more = told and told["killed"]["seconds"] / told["clean"]
+    more = disturbed and disturbed["killed"]["seconds"] / disturbed["clean"]
     yield _at_most("killed at half-way and run again, against a clean run", 1.1, more)
-    yield from _of_flattening(found.get("flattening"))
-    yield from _of_loading(found.get("loading"))
-    told = found.get("daily")
-    yield _at_most("one daily run on an empty day, seconds", 15.0, told and told["empty_seconds"])
-    asked = told and told["requests_a_source"]
+    yield from _of_flattening(flattening)
+    yield from _of_loading(loading)
+    yield _at_most("one daily run on an empty day, seconds", 15.0, daily and daily["empty_seconds"])
+    asked = daily and daily["requests_a_source"]
     yield _at_most("requests for a year of a contact, a source", 12.0, asked)
 
 
-def _of_flattening(told: dict[str, float] | None) -> Iterator[Figure]:
+def _of_flattening(told: Result | None) -> Iterator[Figure]:
     rate = told and told["flattened_per_second"]
     shown = f"{rate:,.0f}" if rate else NONE
     yield "interactions/s flattened on one core", "≥ 150,000", shown, rate and rate >= 150_000  # type: ignore[misc]
@@ -109,7 +112,7 @@ def _of_flattening(told: dict[str, float] | None) -> Iterator[Figure]:
     )
 
 
-def _of_loading(told: dict[str, Any] | None) -> Iterator[Figure]:
+def _of_loading(told: Result | None) -> Iterator[Figure]:
     day = told and told["day"]["seconds"]
     yield _at_most("load of a day into 5,000,000 interactions, seconds", 3.0, day)
     peak = told and told["day"]["peak_mb"] / 1000
@@ -140,38 +143,40 @@ def _at_most(what: str, most: float, value: Any) -> Figure:
     )
 
 
-def _named(found: list[Race], latency: str, in_flight: int) -> Race | None:
+def _named(found: list[Result], latency: str, in_flight: int) -> Result | None:
     of_it = [each for each in found if (each["latency"], each["in_flight"]) == (latency, in_flight)]
     return of_it[0] if of_it else None
 
 
-def _rate_of(race: Race | None, name: str, other: str) -> float | None:
+def _rate_of(race: Result | None, name: str, other: str) -> float | None:
     return None if race is None else 1 / _ratio(race, name, other, "seconds")
 
 
-def _ratio(race: Race, name: str, other: str, what: str) -> float:
+def _ratio(race: Result, name: str, other: str, what: str) -> float:
     found: dict[str, dict[str, float]] = race["contenders"]
     return found[name][what] / found[other][what]
 
 
-def _best_dlt(race: Race) -> str:
+def _best_dlt(race: Result) -> str:
     return min(("dlt", "dlt arrow"), key=lambda name: race["contenders"][name]["seconds"])
 
 
-def _leanest_dlt(race: Race) -> str:
+def _leanest_dlt(race: Result) -> str:
     return min(("dlt", "dlt arrow"), key=lambda name: race["contenders"][name]["peak_mb"])
 
 
 # -- races ----------------------------------------------------------------------------------------
 
 
-def _race(race: Race) -> str:
+def _race(title: str, race: Result) -> str:
     lines = [
-        f"**{race['scene']}** ({race['interactions']:,} interactions; at most "
-        f"{race['most_in_flight']} in flight at the server)",
+        f"**{title}** ({race['rounds']} rounds; {race['interactions']:,} interactions; at most "
+        f"{race['most_in_flight']} in flight at the server, which could have answered "
+        f"{race['server_per_second']:,.0f} requests/s)",
         "",
-        "| | requests/s | interactions/s | CPU s per 1,000 requests | peak MB | written MB |",
-        "|---|---|---|---|---|---|",
+        "| | requests/s | interactions/s | CPU s per 1,000 requests | peak MB | written MB "
+        "| first row after s |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, taken in race["contenders"].items():
         seconds = taken["seconds"]
@@ -179,12 +184,13 @@ def _race(race: Race) -> str:
             f"| {NAMES[name]} | {race['requests'] / seconds:,.0f} "
             f"| {race['interactions'] / seconds:,.0f} "
             f"| {taken['cpu_seconds'] / race['requests'] * 1000:.2f} "
-            f"| {taken['peak_mb']:.0f} | {taken['written_mb']:.1f} |"
+            f"| {taken['peak_mb']:.0f} | {taken['written_mb']:.1f} "
+            f"| {'' if name == 'bare' else round(taken['first_row_seconds'], 1)} |"
         )
     return "\n".join(lines)
 
 
-def _disturbed(told: dict[str, Any]) -> str:
+def _disturbed(title: str, told: Result) -> str:
     clean = told["clean"]
     rows = {
         "a clean run": (clean, ""),
@@ -201,7 +207,7 @@ def _disturbed(told: dict[str, Any]) -> str:
             f"{told['answered_of_halved']:,} answered",
         ),
     }
-    lines = [f"**{told['scene']}**", "", "| | seconds | of a clean run | |", "|---|---|---|---|"]
+    lines = [f"**{title}**", "", "| | seconds | of a clean run | |", "|---|---|---|---|"]
     lines += [
         f"| {name} | {seconds:.1f} | {seconds / clean:.2f} | {note} |"
         for name, (seconds, note) in rows.items()
@@ -209,19 +215,19 @@ def _disturbed(told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _daily(told: dict[str, Any]) -> str:
+def _daily(title: str, told: Result) -> str:
     return (
         f"`history-pipeline backfill` over {told['days']} days of {told['contacts']:,} contacts, "
-        f"into a warehouse of {told['rows']:,} interactions, models, tests and publishing "
-        f"included: {told['full_seconds']:.1f} s."
+        f"into a warehouse of {title}, models, tests and publishing included: "
+        f"{told['full_seconds']:.1f} s."
     )
 
 
 # -- the page -------------------------------------------------------------------------------------
 
 
-def write(docs: Path, made: dict[str, str], found: Found) -> None:
-    """Puts each table between its marks. Raises ValueError where the page has no such marks."""
+def write(docs: Path, made: dict[str, str], races: Races) -> None:
+    """Puts each table between its marks, and draws the races. Raises ValueError where the page has no such marks."""
     path = docs / PAGE
     page = path.read_text()
     for name, text in made.items():
@@ -230,17 +236,17 @@ def write(docs: Path, made: dict[str, str], found: Found) -> None:
             raise ValueError(f"{path} has no place for {name}")
         page = marks.sub(lambda marked, text=text: f"{marked[1]}\n{text}\n\n{marked[2]}", page)  # type: ignore[misc]
     path.write_text(page)
-    if "steps" in found:
-        _draw(found["steps"], docs / CHART)
+    if races:
+        _draw(list(races.values()), docs / CHART)
 
 
-def _draw(found: list[Race], path: Path) -> None:
+def _draw(found: list[Result], path: Path) -> None:
     """Requests a second of every contender, scene by scene."""
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "history_pipeline"  # the same figures make the same file
     from matplotlib import pyplot as plt
 
-    names = list(found[0]["contenders"])
+    names = [name for name in NAMES if all(name in race["contenders"] for race in found)]
     figure, axes = plt.subplots(figsize=(9, 0.62 * len(found) + 1.4), layout="constrained")
     height = 0.8 / len(names)
     for number, name in enumerate(names):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +18,9 @@ from history_pipeline.model import Source, Window
 from history_pipeline.settings import Settings
 from history_pipeline.storage.layout import Layout
 from history_pipeline_tests.end_to_end.running import (
-    Span,
     environment,
     open_layout,
     settings_of,
-    simulator_process,
 )
 
 WINDOW = Window(date(2026, 9, 1), date(2026, 10, 1))
@@ -28,9 +28,8 @@ SOURCES = (Source.MAIN, Source.ARCHIVE)
 ASKED = ("OrderNo", "Segment")
 ASKED_JSON = json.dumps(ASKED)
 
-# what costs a contender nothing that keeps nothing would only blur the comparison: every record
-# can be read, and each interaction is one contact's
-_WORLD = ("--unreadable-share", "0", "--merged-share", "0", "--interactions-per-contact", "20")
+PER_CONTACT = 20.0
+"""Interactions in the window, on average; some of them in both sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +37,14 @@ class Latency:
     """From acceptance to notification."""
 
     name: str
-    flags: tuple[str, ...]
+    told: dict[str, float]
 
 
-FAST = Latency("1-3 ms", ("--latency", "1,3"))
-USUAL = Latency("20-60 ms", ("--latency", "20,60"))
-SLOW = Latency("200 ms", ("--latency", "200"))
+FAST = Latency("1-3 ms", {"low": 1, "high": 3})
+USUAL = Latency("20-60 ms", {"low": 20, "high": 60})
+SLOW = Latency("200 ms", {"low": 200, "high": 200})
 HEAVY = Latency(
-    "20-60 ms, 2 % of them 0.5 s more",
-    ("--latency", "20,60", "--late-share", "0.02", "--late-seconds", "0.5"),
+    "20-60 ms, 2 % of them 0.5 s more", {"low": 20, "high": 60, "late_share": 0.02, "late": 500}
 )
 
 
@@ -65,7 +63,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A simulator that runs as a process of its own, and what it has counted since its start."""
+    """A server that runs as a process of its own, and what it has counted since its start."""
 
     url: str
     pid: int
@@ -79,6 +77,11 @@ class Server:
         """History requests."""
         return int(self._stats()["acceptedRequests"])
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Only the lean one tells."""
+        return float(self._stats()["cpuSeconds"])
+
     def _stats(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}/simulator/stats", timeout=60) as reply:
             found: dict[str, Any] = json.load(reply)
@@ -87,11 +90,19 @@ class Server:
 
 @contextmanager
 def server(scene: Scene) -> Iterator[Server]:
-    span = Span(WINDOW.start, WINDOW.end, contacts=scene.requests // 2)
-    # composing an answer takes longer than all else that the server does for a request
-    kept = ("--remembered-answers", str(scene.requests))
-    with simulator_process(span, *_WORLD, *kept, *scene.latency.flags) as ready:
-        yield Server(ready["url"], ready["pid"])
+    command = [
+        *(sys.executable, "-m", f"{__package__}.lean_server"),
+        *("--contacts", str(scene.requests // 2), "--per-contact", str(PER_CONTACT)),
+        *("--start", WINDOW.start.isoformat(), "--end", WINDOW.end.isoformat()),
+        *("--latency", json.dumps(scene.latency.told)),
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            ready = json.loads(process.stdout.readline())
+            yield Server(ready["url"], ready["pid"])
+        finally:
+            process.terminate()
 
 
 def pipeline_settings(url: str, root: Path, in_flight: int) -> Settings:

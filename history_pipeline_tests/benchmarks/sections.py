@@ -1,17 +1,18 @@
-"""What the benchmark is made of. Each section gives plain values, which are kept as JSON."""
+"""What the benchmark is made of: sections, and what is measured in each, by its title. Each gives
+plain values, which are kept as JSON."""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from history_pipeline_tests.benchmarks import daily, disturbed, races
 from history_pipeline_tests.benchmarks.loading import STEPS
 from history_pipeline_tests.benchmarks.measuring import Taken, run_apart
-from history_pipeline_tests.benchmarks.races import Say, Size
+from history_pipeline_tests.benchmarks.races import Run, Say, Size
 
 LOADS = 3
 
@@ -42,11 +43,14 @@ def loading(size: Size, say: Say) -> dict[str, Any]:
     }
 
 
-SECTIONS: dict[str, Callable[[Size, Say], Any]] = {
-    "flattening": flattening,
-    "loading": loading,
-    "steps": races.steps,
-    "disturbed": disturbed.disturbed,
-    "daily": daily.daily,
-    "wholes": races.wholes,
-}
+def sections(size: Size) -> dict[str, dict[str, Run]]:
+    """In the order in which they run: what is quick comes first."""
+    rows = f"{size.loaded_rows:,} interactions"
+    return {
+        "flattening": {"one core": partial(flattening, size)},
+        "loading": {rows: partial(loading, size)},
+        "daily": {rows: partial(daily.daily, size)},
+        "steps": races.steps(size),
+        "wholes": races.wholes(size),
+        "disturbed": disturbed.disturbed(size),
+    }
