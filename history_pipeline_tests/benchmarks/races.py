@@ -50,8 +50,8 @@ def steps(size: Size) -> dict[str, Run]:
     """10,000 requests: what asking costs, at each latency and bound. By what it is that is raced."""
     scenes = [
         Scene(latency, in_flight, size.requests)
+        for in_flight in (64, 128, 8)
         for latency in (USUAL, FAST, HEAVY)
-        for in_flight in (64, 8, 128)
     ]
     scenes.insert(1, Scene(SLOW, 8, size.requests // 10))
     return {
