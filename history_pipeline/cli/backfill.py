@@ -24,6 +24,7 @@ from history_pipeline.gws.insisting import PATIENCE
 from history_pipeline.history import opening
 from history_pipeline.history.plan import windows
 from history_pipeline.history.running import run
+from history_pipeline.imports import loading
 from history_pipeline.model import RequestState, Window
 from history_pipeline.settings import Settings
 from history_pipeline.storage import attempts, identity, locks, publishing, runs, space, warehouse
@@ -94,7 +95,8 @@ def _backfill(
     patience: float,
 ) -> Attempt | None:
     """None where nothing is left to ask."""
-    from history_pipeline.defs import home
+    with loading():
+        from history_pipeline.defs import home
 
     prepared = home.prepare(layout)
     if prepared == layout.dagster_home:
@@ -103,7 +105,8 @@ def _backfill(
     if shortage:
         console.print(shortage, style="bold red")
     with quiet(), CollectionProgress(console) as progress:
-        from history_pipeline.defs.launching import Launcher
+        with loading():
+            from history_pipeline.defs.launching import Launcher
 
         launcher = Launcher(progress, patience)
         with _own_attempt(

@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 
+from history_pipeline.imports import loading
+
 SECONDS_BETWEEN_LOOKS = 0.2
 
 
@@ -18,8 +20,8 @@ def main() -> None:
     parent = int(sys.argv.pop(1))
     threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
     sys.argv[0] = "dbt"
-    from dbt.cli.main import cli
-
+    with loading():
+        from dbt.cli.main import cli
     cli()
 
 
