@@ -30,7 +30,7 @@ def tables(kept: Kept, titles: dict[str, list[str]]) -> dict[str, str]:
     """Markdown by the name of its place in the page; only what was measured. `titles` are those of
     each section, in order."""
     found = {section: kept.of(section, names) for section, names in titles.items()}
-    made = {"machine": _machine(kept), "figures": _figures(found)}
+    made = {"machine": _machine(kept, found), "figures": _figures(found)}
     for section in ("steps", "wholes"):
         if found[section]:
             made[section] = "\n\n".join(_race(*race) for race in found[section].items())
@@ -40,9 +40,13 @@ def tables(kept: Kept, titles: dict[str, list[str]]) -> dict[str, str]:
     return made
 
 
-def _machine(kept: Kept) -> str:
+def _machine(kept: Kept, found: Found) -> str:
     turns = "; ".join(f"{machine} ({day})" for machine, day in kept.turns())
-    return f"Measured on {turns}; the server is included."
+    told = f"Measured on {turns}; the server is included."
+    for each in found["cores"].values():
+        slower = each["beside"] / each["alone"]
+        told += f" A plain loop took {slower:.2f} times as long beside a second one as alone."
+    return told
 
 
 # -- figures --------------------------------------------------------------------------------------

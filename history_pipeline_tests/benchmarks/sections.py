@@ -9,12 +9,19 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from history_pipeline_tests.benchmarks import daily, disturbed, races
+from history_pipeline_tests.benchmarks import cores, daily, disturbed, races
 from history_pipeline_tests.benchmarks.loading import STEPS
 from history_pipeline_tests.benchmarks.measuring import Taken, run_apart
 from history_pipeline_tests.benchmarks.races import Run, Say, Size
 
 LOADS = 3
+
+
+def cores_(size: Size, say: Say) -> dict[str, Any]:
+    """Whether the cores are two."""
+    told = cores.cores()
+    say(f"a loop alone {told['alone']:.3f} s, beside another {told['beside']:.3f} s")
+    return told
 
 
 def flattening(size: Size, say: Say) -> dict[str, Any]:
@@ -47,6 +54,7 @@ def sections(size: Size) -> dict[str, dict[str, Run]]:
     """In the order in which they run: what is quick comes first."""
     rows = f"{size.loaded_rows:,} interactions"
     return {
+        "cores": {"a loop": partial(cores_, size)},
         "flattening": {"one core": partial(flattening, size)},
         "loading": {rows: partial(loading, size)},
         "daily": {rows: partial(daily.daily, size)},
