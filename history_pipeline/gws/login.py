@@ -28,6 +28,8 @@ class Login:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._get_headers = {"Accept": "application/json"}
+        self._post_headers = {**self._get_headers, "Content-Type": "application/json"}
         self._csrf: dict[str, str] = {}
         self._lock = asyncio.Lock()
         self.age = 0
@@ -35,9 +37,7 @@ class Login:
     async def send(
         self, method: str, path: str, body: bytes | None, timeout: float = HTTP_TIMEOUT
     ) -> Reply:
-        headers = {"Accept": "application/json"}
-        if body is not None:
-            headers |= {"Content-Type": "application/json", **self._csrf}
+        headers = self._get_headers if body is None else self._post_headers | self._csrf
         return await self._transport.send(method, path, headers, body, timeout)
 
     async def log_in(self) -> None:

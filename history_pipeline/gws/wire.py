@@ -40,7 +40,7 @@ _RESOURCE_NOT_FOUND = 6
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP reply, whole. Header names are lower case."""
+    """An HTTP reply, whole. Headers are looked up by their names in lower case."""
 
     status: int
     headers: Mapping[str, str]
