@@ -7,8 +7,7 @@ up, that column goes value by value. Nothing that is not text is lost: it is kep
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
-from itertools import chain
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -67,41 +66,35 @@ def only_texts(values: list[Any]) -> pa.StringArray:
         return pa.array([value if type(value) is str else None for value in values], pa.string())
 
 
-class Extra:
-    """What has no column of its own, by row, under the name of its field."""
-
-    def __init__(self) -> None:
-        self._fields: dict[int, Record] = {}
-
-    def add(self, row: int, fields: Record) -> None:
-        self._fields.setdefault(row, {}).update(fields)
-
-    def column(self, rows: int) -> pa.StringArray:
-        """JSON objects; null where there is nothing."""
-        if not self._fields:
-            return pa.nulls(rows, pa.string())
-        told = [self._fields.get(row) for row in range(rows)]
-        return pa.array([None if each is None else to_json(each) for each in told], pa.string())
+def taken(records: list[Record], name: str) -> list[Any]:
+    """Like `field`, and the records have it no more: in the end they hold what nobody took."""
+    return list(map(dict.pop, records, repeat(name), repeat(None)))
 
 
-def objects(records: list[Record], name: str, extra: Extra) -> list[Record]:
-    """One object a record, empty where there is none. What is there and no object is extra."""
-    values = field(records, name)
+def objects_taken(records: list[Record], name: str) -> list[Record]:
+    """One object a record, empty where there is none. What is there and no object stays there."""
+    values = taken(records, name)
     if set(map(type, values)) not in _USUAL_TYPES:
         for row, value in enumerate(values):
             if value is not None and type(value) is not dict:
-                extra.add(row, {name: value})
+                records[row][name] = value
                 values[row] = None
     return [value or {} for value in values]
 
 
-def without(records: list[Record], known: Collection[str]) -> Iterator[tuple[int, Record]]:
-    """Which records have fields that are not among the known ones, and those fields."""
-    if set(chain.from_iterable(records)).issubset(known):
-        return
-    for row, record in enumerate(records):
-        if unknown := {name: value for name, value in record.items() if name not in known}:
-            yield row, unknown
+def put_back(records: list[Record], name: str, objects: list[Record]) -> None:
+    """What is left of objects that were taken."""
+    if any(objects):
+        for record, left in zip(records, objects, strict=True):
+            if left:
+                record[name] = left
+
+
+def rests(records: list[Record]) -> pa.StringArray:
+    """What is left of each record, as a JSON object; null where nothing is."""
+    if not any(records):
+        return pa.nulls(len(records), pa.string())
+    return pa.array([to_json(record) if record else None for record in records], pa.string())
 
 
 def attributes(named: list[Record]) -> pa.ListArray:

@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 from history_pipeline.gws import payloads
 from history_pipeline.history import columns, instants
-from history_pipeline.history.columns import Extra, Record
+from history_pipeline.history.columns import Record
 from history_pipeline.history.instants import Instants, LocalDays, Numbers, Truths
 from history_pipeline.model import HistoryRequest, Source
 from history_pipeline.storage.schemas import MOMENT, OBSERVATIONS, REJECTS
@@ -46,10 +46,8 @@ _TEXT_COLUMNS = {
     "subject": "subject",
     "uri": "uri",
     "startDate": "started_at_text",
-    "endDate": "ended_at_text",
 }
 _OWNER, _ATTRIBUTES = "ownerInformation", "customAttributes"
-_KNOWN = frozenset({*_TEXT_COLUMNS, _OWNER, _ATTRIBUTES})
 _ZONE_SAMPLE = 256
 _HOUR = 3_600_000_000
 
@@ -292,20 +290,20 @@ def _reject(answer: Answered, record: msgspec.Raw, reason: str) -> tuple[Any, ..
 def _observations(
     batch: _Batch, started_at: Numbers, days: Numbers, run_at: int, asked: tuple[str, ...]
 ) -> pa.Table:
-    records, rows, extra = batch.records, len(batch.records), Extra()
-    owners = columns.objects(records, _OWNER, extra)
-    named = columns.objects(records, _ATTRIBUTES, extra)
-    for row, fields in columns.without(records, _KNOWN):
-        extra.add(row, fields)
-    for row, fields in columns.without(owners, _OWNER_COLUMNS):
-        extra.add(row, {_OWNER: fields})
-    arrays = {
-        column: columns.texts(columns.field(records, name))
+    records, rows = batch.records, len(batch.records)
+    named = columns.objects_taken(records, _ATTRIBUTES)
+    owners = columns.objects_taken(records, _OWNER)
+    ended_texts = columns.taken(records, "endDate")
+    arrays: dict[str, Any] = {
+        column: columns.texts(columns.taken(records, name))
         for name, column in _TEXT_COLUMNS.items()
-    } | {
-        column: columns.texts(columns.field(owners, name))
+    }
+    arrays |= {
+        column: columns.texts(columns.taken(owners, name))
         for name, column in _OWNER_COLUMNS.items()
     }
+    arrays["ended_at_text"] = columns.texts(ended_texts)
+    columns.put_back(records, _OWNER, owners)
     asked_for = columns.texts([each.request.contact_id for each in batch.answers])
     sources = columns.texts([each.request.source.value for each in batch.answers])
     observed = pa.array([each.observed_at for each in batch.answers], MOMENT)
@@ -313,11 +311,11 @@ def _observations(
     arrays["source"] = sources.take(pa.array(batch.answer))
     arrays["observed_at"] = observed_at = observed.take(pa.array(batch.answer))
     # an end that cannot be read leaves the interaction open; its text is kept beside it
-    ended = instants.instants(columns.only_texts(columns.field(records, "endDate")))
+    ended = instants.instants(columns.only_texts(ended_texts))
     arrays |= {
         "started_at": _moments(started_at),
         "ended_at": _moments(ended.micros, ~ended.is_read),
-        "extra": extra.column(rows),
+        "extra": columns.rests(records),
         "window_date": pa.array(days.astype(np.int32)).cast(pa.date32()),
         "attributes": columns.attributes(named),
         "run_at": pa.repeat(pa.scalar(run_at, MOMENT), rows),

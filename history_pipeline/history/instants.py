@@ -75,7 +75,10 @@ def instants(texts: pa.StringArray) -> Instants:
     )
     if usual.size:
         bytes_ = np.frombuffer(texts_.buffers()[2], np.uint8)
-        of_usual = bytes_[ends[usual, None] + np.arange(len(_FORM), dtype=np.int32)]
+        if ends[-1] - ends[0] == usual.size * len(_FORM):
+            of_usual = bytes_[ends[0] : ends[-1]].reshape(usual.size, len(_FORM))
+        else:
+            of_usual = bytes_[ends[usual, None] + np.arange(len(_FORM), dtype=np.int32)]
         found.micros[usual], found.offsets[usual], found.is_read[usual] = _read_usual(of_usual)
     for place in np.flatnonzero(~found.is_read & texts.is_valid().to_numpy(False)).tolist():
         try:
