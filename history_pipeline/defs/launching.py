@@ -55,13 +55,15 @@ class Launcher:
         run_id = str(uuid.uuid4())
         with _writable():
             try:
-                self._job.execute_in_process(
-                    instance=self._instance,
-                    asset_selection=list(keys),
-                    run_id=run_id,
-                    tags={**tags, **home.process_tag(run_id)},
-                    run_config=_LOGGERS,
-                )
+                # looked at before dbt is ended, for that makes room on a disk that was full
+                with _writable():
+                    self._job.execute_in_process(
+                        instance=self._instance,
+                        asset_selection=list(keys),
+                        run_id=run_id,
+                        tags={**tags, **home.process_tag(run_id)},
+                        run_config=_LOGGERS,
+                    )
             finally:
                 end_builds()
                 home.name_origin(self._instance, run_id)
