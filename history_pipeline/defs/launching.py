@@ -83,6 +83,6 @@ def _writable() -> Iterator[None]:
         number = exc.errno if isinstance(exc, OSError) else obstacles.number_in(str(exc))
         if isinstance(exc, OSError) and not obstacles.is_known(number):
             raise
-        raise obstacles.error(
-            f"store Dagster's files in {directory}", number, type(exc).__name__
-        ) from exc
+        # SQLite's own words are a few, and hold nothing of what was to be stored
+        reason = str(exc.orig) if isinstance(exc, DBAPIError) else type(exc).__name__
+        raise obstacles.error(f"store Dagster's files in {directory}", number, reason) from exc

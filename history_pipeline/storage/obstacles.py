@@ -19,6 +19,9 @@ _REMEDIES = {
 _TEXTS = {
     **{os.strerror(number): number for number in _REMEDIES},
     "database or disk is full": errno.ENOSPC,
+    # SQLite's, where a file beside the database finds no room
+    "disk I/O error": errno.ENOSPC,
+    "unable to open database file": errno.ENOSPC,
     "readonly database": errno.EROFS,
     # DuckDB spills no more than 90 % of what the disk had left
     "max_temp_directory_size": errno.ENOSPC,
