@@ -44,6 +44,8 @@ class AiohttpTransport:
         self._base = settings.url
         self._proxy = settings.proxy
         self._headers = {**(settings.headers or {}), "Authorization": basic_header(settings)}
+        told = {name.lower(): value for name, value in self._headers.items()}
+        self._configured_cookies = told.get("cookie", "")
         self._ssl = _trust(settings)
         self._session: aiohttp.ClientSession | None = None
         self._cookies = _Cookies()
@@ -74,7 +76,7 @@ class AiohttpTransport:
     ) -> Reply:
         assert self._session is not None, "enter the transport first"  # noqa: S101
         url = yarl.URL(self._base + path, encoded=True)
-        cookies = self._cookies.header(url)
+        cookies = "; ".join(filter(None, (self._configured_cookies, self._cookies.header(url))))
         try:
             async with (
                 asyncio.timeout(timeout),
