@@ -56,6 +56,14 @@ def _blank_is_default_directory(value: Any) -> Any:
     return DEFAULT_DATA_DIR if isinstance(value, str) and not value.strip() else value
 
 
+def _zone(value: str, complaint: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as exc:
+        raise ValueError(complaint) from exc
+    return value
+
+
 def _env(name: str, default: Any = ..., **limits: Any) -> Any:
     return Field(default, validation_alias=AliasChoices(name), **limits)
 
@@ -146,6 +154,9 @@ class Settings(Credentials):
     window_days: int = _env("HISTORY_WINDOW_DAYS", 31, ge=1, le=366)
     overlap_days: int = _env("HISTORY_OVERLAP_DAYS", 1, ge=0, le=31)
     lookback_days: int = _env("HISTORY_LOOKBACK_DAYS", 7, ge=1, le=31)
+    business_timezone: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
+        "HISTORY_BUSINESS_TIMEZONE", None
+    )
 
     @field_validator("url")
     @classmethod
@@ -169,13 +180,14 @@ class Settings(Credentials):
     @field_validator("timezone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError) as exc:
-            raise ValueError(
-                "is no IANA time zone; give the server's own, such as Europe/Berlin"
-            ) from exc
-        return value
+        return _zone(value, "is no IANA time zone; give the server's own, such as Europe/Berlin")
+
+    @field_validator("business_timezone")
+    @classmethod
+    def _is_a_zone_if_any(cls, value: str | None) -> str | None:
+        return value and _zone(
+            value, "is no IANA time zone; give one such as Europe/Berlin, or leave it unset"
+        )
 
     @field_validator("media_type")
     @classmethod
@@ -223,6 +235,14 @@ class Settings(Credentials):
         """Names to ask for: those configured and those searched by, sorted, each once."""
         names = set(self.custom_attributes or ()) | set(self.search_attributes or {})
         return tuple(sorted(names))
+
+    @property
+    def column_attributes(self) -> tuple[str, ...]:
+        """The same in the order of the configuration, those searched by last: one that is added
+        at the end leaves the others' columns as they are."""
+        return tuple(
+            dict.fromkeys((*(self.custom_attributes or ()), *(self.search_attributes or {})))
+        )
 
     @property
     def is_narrowed(self) -> bool:

@@ -32,10 +32,43 @@ def check_target(layout: Layout) -> None:
         )
 
 
-def mark_modelled(layout: Layout) -> None:
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """How the models stand to what is loaded. `modelled` counts the loads that they were last
+    built over, `modelled_as` says which models with which settings they were."""
+
+    loads: int
+    modelled: int
+    modelled_as: str | None
+    interactions: int
+    changed: int
+
+
+def model_state(layout: Layout) -> ModelState:
+    """Raises StorageError where the warehouse was written by an older version."""
+    with database.reading(layout.warehouse, layout.scratch) as connection:
+        columns = connection.execute("describe raw_gws.load_state").fetchall()
+        if "modelled_as" not in [column[0] for column in columns]:
+            raise StorageError(
+                f"{layout.warehouse} was written by an older version; materialize `warehouse`, "
+                "which makes it anew"
+            )
+        rows = connection.execute("""
+            select loads, modelled, modelled_as,
+                (select count(*) from raw_gws.interactions),
+                (select count(*) from raw_gws.changed_interactions)
+            from raw_gws.load_state
+        """).fetchall()
+    return ModelState(*rows[0]) if rows else ModelState(0, 0, None, 0, 0)
+
+
+def mark_modelled(layout: Layout, as_: str | None = None) -> None:
     """The models were built over all that is loaded. Call it with the warehouse's lock held."""
     with database.writing(layout.warehouse, layout.scratch) as connection:
-        connection.execute("update raw_gws.load_state set modelled = loads")
+        connection.execute("begin transaction")
+        connection.execute("update raw_gws.load_state set modelled = loads, modelled_as = ?", [as_])
+        connection.execute("delete from raw_gws.changed_interactions")
+        connection.execute("commit")
         connection.execute("checkpoint")
 
 

@@ -163,9 +163,17 @@ create table if not exists raw_gws.loaded_files (
     loaded_at timestamptz not null
 );
 
--- internal: one row; counts loads, and tells which of them the models were last built over
+-- internal: one row per interaction that loads have written since the models were last built as a
+-- whole; nothing is noted before they were built at all
+create table if not exists raw_gws.changed_interactions (
+    interaction_id varchar not null
+);
+
+-- internal: one row; counts loads, and tells which of them the models were last built over, and
+-- which models, with which settings, they were
 create table if not exists raw_gws.load_state (
     loads bigint not null,
     modelled bigint not null,
-    format integer not null
+    format integer not null,
+    modelled_as varchar
 );

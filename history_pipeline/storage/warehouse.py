@@ -29,7 +29,7 @@ from history_pipeline.storage import (
 from history_pipeline.storage.database import paths
 from history_pipeline.storage.layout import Layout
 
-WAREHOUSE_FORMAT = 2
+WAREHOUSE_FORMAT = 3
 LEDGER_DAYS = 30
 
 
@@ -148,7 +148,9 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(ddl)
     known = connection.execute("select format from raw_gws.load_state").fetchone()
     if known is None:
-        connection.execute("insert into raw_gws.load_state values (0, 0, ?)", [WAREHOUSE_FORMAT])
+        connection.execute(
+            "insert into raw_gws.load_state values (0, 0, ?, null)", [WAREHOUSE_FORMAT]
+        )
 
 
 def _news(connection: duckdb.DuckDBPyConnection, layout: Layout) -> tuple[list[_LakeFile], ...]:

@@ -75,6 +75,11 @@ def _load_incoming(connection: duckdb.DuckDBPyConnection, layout: Layout, days: 
         row[0] for row in connection.execute("describe raw_gws.interactions").fetchall()
     )
     connection.execute(f"""
+        insert into raw_gws.changed_interactions
+        select interaction_id from ids
+        anti join raw_gws.changed_interactions using (interaction_id)
+        where (select modelled > 0 from raw_gws.load_state);
+
         create or replace temp table several as
         select interaction_id from ids where copies > 1
         union
