@@ -38,7 +38,7 @@ def run_forget(contact_id: str) -> int:
 
         prepared = home.prepare(layout)
         with quiet():
-            models.publish(layout)
+            models.publish(layout, settings)
     told = dict(receipt.removed)
     if prepared == layout.dagster_home:
         told["values in Dagster's history"] = redaction.redact(

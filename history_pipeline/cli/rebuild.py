@@ -32,6 +32,6 @@ def run_rebuild() -> int:
 
         home.prepare(layout)
         with quiet():
-            published = models.publish(layout)
+            published = models.publish(layout, settings)
     console.print(f"published: {published.path}")
     return Exit.COMPLETE

@@ -72,5 +72,5 @@ def _replay(settings: Settings, layout: Layout, console: Console) -> None:
 
         home.prepare(layout)
         with quiet():
-            published = models.publish(layout)
+            published = models.publish(layout, settings)
     console.print(f"published: {published.path}")

@@ -6,6 +6,7 @@ The wheel carries the project inside the package; a checkout has it at the top.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import dbt.version
 import history_pipeline
 from history_pipeline.defs.environment import told
 from history_pipeline.errors import ModelError
-from history_pipeline.settings import DEFAULT_DATA_DIR
+from history_pipeline.settings import DEFAULT_DATA_DIR, Settings
 from history_pipeline.storage import files, locks, space
 from history_pipeline.storage.layout import Layout
 
@@ -56,6 +57,22 @@ def environment(layout: Layout) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_NO_VERSION_CHECK": "1",
     }
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """What of the configuration the models depend on."""
+    zone = settings.business_timezone
+    return {
+        "GWS_TIMEZONE": settings.timezone,
+        "HISTORY_ATTRIBUTE_COLUMNS": json.dumps(settings.column_attributes),
+        **({"HISTORY_BUSINESS_TIMEZONE": zone} if zone else {}),
+    }
+
+
+def fingerprint(settings: Settings) -> str:
+    """Which models these are, with which settings: the same name only for the same rows."""
+    told = json.dumps(variables(settings), sort_keys=True)
+    return f"{_digest()}-{hashlib.blake2b(told.encode(), digest_size=8).hexdigest()}"
 
 
 def manifest(layout: Layout) -> Path:

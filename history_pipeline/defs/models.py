@@ -23,10 +23,14 @@ from packaging.version import Version
 from history_pipeline.defs import dbt_project
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.errors import Damaged, ModelError
+from history_pipeline.settings import Settings
 from history_pipeline.storage import database, files, obstacles, publishing, space
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.publishing import Published
 from history_pipeline.storage.warehouse import writing
+
+FEW = 4
+"""Where more than one in so many interactions has changed, all are modelled anew."""
 
 INTERRUPTED_SECONDS = 2
 """What dbt gets for an end of its own when the run is interrupted."""
@@ -80,12 +84,12 @@ def models(
     context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
 ) -> Iterator[Any]:
     """`dbt build`: staging, intermediate, marts and their tests."""
-    layout = pipeline.layout
+    layout, settings = pipeline.layout, pipeline.settings
     with writing(layout, "dbt"), _telling_what_failed(layout):
-        with _build(layout, context) as build:
+        with _build(layout, settings, context) as build:
             yield from build.stream()
         if not context.is_subset:
-            publishing.mark_modelled(layout)
+            publishing.mark_modelled(layout, dbt_project.fingerprint(settings))
         yield from _row_counts(layout, context.selected_asset_keys)
 
 
@@ -98,26 +102,37 @@ def _row_counts(layout: Layout, keys: Iterable[dg.AssetKey]) -> Iterator[dg.Asse
             yield dg.AssetObservation(key, metadata={"dagster/row_count": row[0] if row else 0})
 
 
-def publish(layout: Layout) -> Published:
+def publish(layout: Layout, settings: Settings) -> Published:
     """Publishes models that show all that is loaded. They are built anew where they do not:
-    only a part of them was selected, or another run has loaded since they were built.
+    only a part of them was selected, another run has loaded since they were built, or they are
+    others by now.
 
     Raises ModelError where a model, or a test that is an error, fails.
     """
     # one lock for all of it: who loads in between would make the models old again
     with writing(layout, "publishing"):
-        if layout.warehouse.exists() and _are_old(layout):
+        if layout.warehouse.exists() and _are_old(layout, settings):
             with _telling_what_failed(layout):
-                with _build(layout) as build:
+                with _build(layout, settings) as build:
                     build.wait()
-                publishing.mark_modelled(layout)
+                publishing.mark_modelled(layout, dbt_project.fingerprint(settings))
         return publishing.publish(layout)
 
 
-def _are_old(layout: Layout) -> bool:
-    with database.reading(layout.warehouse, layout.scratch) as connection:
-        row = connection.execute("select loads, modelled from raw_gws.load_state").fetchone()
-    return row is not None and row[0] != row[1]
+def _are_old(layout: Layout, settings: Settings) -> bool:
+    state = publishing.model_state(layout)
+    return state.loads != state.modelled or state.modelled_as != dbt_project.fingerprint(settings)
+
+
+def _flags(layout: Layout, settings: Settings) -> list[str]:
+    """What is incremental goes on from a whole build of the same models alone."""
+    state = publishing.model_state(layout)
+    goes_on = (
+        state.modelled > 0
+        and state.modelled_as == dbt_project.fingerprint(settings)
+        and state.changed * FEW <= state.interactions
+    )
+    return [] if goes_on else ["--full-refresh"]
 
 
 @contextmanager
@@ -151,13 +166,13 @@ def _results(path: Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def _build(
-    layout: Layout, context: dg.AssetExecutionContext | None = None
+    layout: Layout, settings: Settings, context: dg.AssetExecutionContext | None = None
 ) -> Iterator[DbtCliInvocation]:
     """dbt at work on what the context selects, or on everything. It raises while it is read, and
     it has ended when the block is left, however that comes about."""
     with database.writing(layout.warehouse, layout.scratch):
         pass  # whoever else has it open is waited for here; dbt would not wait
-    os.environ.update(dbt_project.environment(layout))
+    os.environ.update(dbt_project.environment(layout) | dbt_project.variables(settings))
     executable, *flags = dbt_project.command()
     cli = Dbt(
         project_dir=str(dbt_project.directory()),
@@ -167,7 +182,10 @@ def _build(
     # without a context, dagster-dbt wants to be told which manifest
     manifest = None if context else _MANIFEST
     build = cli.cli(
-        ["build"], context=context, manifest=manifest, target_path=layout.dbt / "target"
+        ["build", "--exclude-resource-types", "unit_test", *_flags(layout, settings)],
+        context=context,
+        manifest=manifest,
+        target_path=layout.dbt / "target",
     )
     build.termination_timeout_seconds = INTERRUPTED_SECONDS
     _processes.append(build.process)

@@ -12,7 +12,7 @@ def published(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # 
 
     It is replaced atomically: open readers keep what they have, and nobody sees half a load.
     """
-    done = models.publish(pipeline.layout)
+    done = models.publish(pipeline.layout, pipeline.settings)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(done.path),

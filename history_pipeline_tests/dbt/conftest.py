@@ -47,32 +47,21 @@ class Builder:
 
     home: Path
 
-    def build(self, name: str, fill: Fill) -> Build:
-        path = self.home / "warehouse.duckdb"
+    @property
+    def warehouse(self) -> Path:
+        return self.home / "warehouse.duckdb"
+
+    def build(self, name: str, fill: Fill, **environment: str) -> Build:
+        """`environment` is what the site has configured of the models."""
+        path = self.warehouse
         with duckdb.connect() as connection:
             connection.execute(f"attach '{path}' as warehouse (storage_version 'v1.2.0')")
             connection.execute("use warehouse")
             connection.execute("set timezone = 'UTC'")
             connection.execute(SCHEMA.read_text())
             fill(connection)
+        run = self.dbt("build", "--exclude-resource-types", "unit_test", **environment)
         target = self.home / "target"
-        run = subprocess.run(
-            [
-                *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build"),
-                *("--project-dir", PROJECT, "--profiles-dir", PROJECT),
-            ],
-            cwd=self.home,
-            env=os.environ
-            | {
-                "HISTORY_WAREHOUSE_PATH": str(path),
-                "DBT_TARGET_PATH": str(target),
-                "DBT_LOG_PATH": str(self.home / "logs"),
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
         results = json.loads((target / "run_results.json").read_text())["results"]
         assert not path.with_name("warehouse.duckdb.wal").exists(), "dbt left work unchecked"
         kept = path.rename(self.home / f"{name}.duckdb")
@@ -84,6 +73,27 @@ class Builder:
             statuses={r["unique_id"].split(".")[2]: r["status"] for r in results},
             warehouse=kept,
             target=kept_target,
+        )
+
+    def dbt(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """dbt over the warehouse that lies there."""
+        return subprocess.run(
+            [
+                *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors", *arguments),
+                *("--project-dir", PROJECT, "--profiles-dir", PROJECT),
+            ],
+            cwd=self.home,
+            env=os.environ
+            | {
+                "HISTORY_WAREHOUSE_PATH": str(self.warehouse),
+                "DBT_TARGET_PATH": str(self.home / "target"),
+                "DBT_LOG_PATH": str(self.home / "logs"),
+            }
+            | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
 
 

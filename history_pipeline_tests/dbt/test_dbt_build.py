@@ -30,6 +30,9 @@ INTERACTION = {
     "last_seen_at": "2024-03-06 02:00:00+00",
 }
 
+NAMES = '["a", "A", "select", "1st"]'
+"""The attributes that are configured."""
+
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, **row: Any) -> None:
     marks = ", ".join("?" for _ in row)
@@ -70,8 +73,9 @@ def an_ordinary_warehouse(connection: duckdb.DuckDBPyConnection) -> None:
         window_date="2024-03-02",
     )
     # names no contact, no media type that is documented, and no state that is
-    interaction("i5", contact_id=None, media_type="", state="InProgress", window_date="2024-03-02")
-    interaction("i6", media_type="Pigeon", window_date="2024-03-02")
+    on_the_second = {"started_at": "2024-03-02 08:00:00+00", "window_date": "2024-03-02"}
+    interaction("i5", contact_id=None, media_type="", state="InProgress", **on_the_second)
+    interaction("i6", media_type="Pigeon", **on_the_second)
 
     for interaction_id, name, value in (("i1", "A", "x"), ("i1", "a", ""), ("i2", 'q"."', None)):
         insert(
@@ -134,7 +138,8 @@ def two_rows_for_one_interaction(connection: duckdb.DuckDBPyConnection) -> None:
 
 @pytest.fixture(scope="module")
 def ordinary(builder: Builder) -> Build:
-    return builder.build("ordinary", an_ordinary_warehouse)
+    told = {"GWS_TIMEZONE": "UTC", "HISTORY_CUSTOM_ATTRIBUTES": NAMES}
+    return builder.build("ordinary", an_ordinary_warehouse, **told)
 
 
 @pytest.fixture
@@ -171,6 +176,7 @@ def test_odd_content_warns_and_lets_the_build_pass(ordinary: Build) -> None:
         "interactions_media_type",
         "interactions_state",
         "interactions_end_after_they_start",
+        "attributes_are_configured",
     }
     assert set(ordinary.statuses.values()) == {"success", "pass", "warn"}
 
@@ -203,7 +209,7 @@ def test_a_copy_under_another_name_answers_every_table_and_view(
     copy = shutil.copy(ordinary.warehouse, tmp_path / "history.duckdb")
     with duckdb.connect(str(copy), read_only=True) as connection:
         found = relations(connection, "history")
-        assert len(found) == len(relations_of_schema()) + 16
+        assert len(found) == len(relations_of_schema()) + 27
         for schema, name in found:
             connection.sql(f"select * from {schema}.{name}").fetchall()
         texts = connection.sql("select sql from duckdb_views() where not internal").fetchall()
@@ -238,6 +244,10 @@ def test_every_column_of_every_model_is_described(
     existing = ordinary_file.sql(
         "select schema_name, table_name, column_name from duckdb_columns()"
         " where database_name = 'ordinary' and schema_name <> 'raw_gws'"
+        # attributes are described by attribute_names
+        " and (table_name <> 'interaction_attributes_wide'"
+        " or column_name not in (select column_name from marts.attribute_names"
+        " where is_configured))"
     ).fetchall()
     assert described == set(existing)
     assert all("ne row per " in model["description"] for model in models)
@@ -249,6 +259,7 @@ def test_analysts_find_the_descriptions_in_the_file(
     missing = ordinary_file.sql(
         "select table_name, column_name from duckdb_columns()"
         " where schema_name = 'marts' and comment is null"
+        " and table_name <> 'interaction_attributes_wide'"
     ).fetchall()
     assert missing == []
 
@@ -258,7 +269,8 @@ def test_analysts_find_the_descriptions_in_the_file(
     [
         (
             "daily_channel_volume",
-            "day DATE, media_type VARCHAR, type_id VARCHAR, interactions BIGINT, contacts BIGINT",
+            "day DATE, media_type VARCHAR, type_id VARCHAR, interactions BIGINT, contacts BIGINT,"
+            " median_duration_seconds DOUBLE, p90_duration_seconds DOUBLE",
         ),
         (
             "data_completeness",
@@ -271,6 +283,9 @@ def test_analysts_find_the_descriptions_in_the_file(
             "contact_id VARCHAR, is_listed BOOLEAN, attributes JSON,"
             " first_interaction_at TIMESTAMP WITH TIME ZONE,"
             " last_interaction_at TIMESTAMP WITH TIME ZONE, interactions BIGINT,"
+            " interactions_by_media_type MAP(VARCHAR, BIGINT), preferred_media_type VARCHAR,"
+            " interactions_last_7_days BIGINT, interactions_last_30_days BIGINT,"
+            " interactions_last_90_days BIGINT,"
             " open_interactions BIGINT, first_seen_at TIMESTAMP WITH TIME ZONE,"
             " last_seen_at TIMESTAMP WITH TIME ZONE",
         ),
@@ -279,9 +294,12 @@ def test_analysts_find_the_descriptions_in_the_file(
             "interaction_id VARCHAR, contact_id VARCHAR, requested_contact_id VARCHAR,"
             " media_type VARCHAR, type_id VARCHAR, state VARCHAR, subject VARCHAR, uri VARCHAR,"
             " started_at TIMESTAMP WITH TIME ZONE, ended_at TIMESTAMP WITH TIME ZONE,"
-            " is_open BOOLEAN, duration_seconds DOUBLE, owner_id VARCHAR,"
+            " started_at_local TIMESTAMP, ended_at_local TIMESTAMP, day DATE, server_day DATE,"
+            " is_open BOOLEAN, duration_seconds DOUBLE, contact_sequence BIGINT,"
+            " seconds_since_previous DOUBLE, days_since_previous BIGINT, days_until_next BIGINT,"
+            " previous_media_type VARCHAR, is_repeat_7d BOOLEAN, owner_id VARCHAR,"
             " owner_user_name VARCHAR, owner_first_name VARCHAR, owner_last_name VARCHAR,"
-            " source VARCHAR, is_seen_in_main BOOLEAN, is_seen_in_archive BOOLEAN, day DATE,"
+            " source VARCHAR, is_seen_in_main BOOLEAN, is_seen_in_archive BOOLEAN,"
             " attribute_count BIGINT, first_seen_at TIMESTAMP WITH TIME ZONE,"
             " last_seen_at TIMESTAMP WITH TIME ZONE",
         ),
@@ -299,8 +317,10 @@ def test_an_interaction_is_served_whole(ordinary_file: duckdb.DuckDBPyConnection
     assert as_texts(ordinary_file, query) == [
         (
             *("i1", "c1", "c1", "chat", "Inbound", "Stopped", "a subject", "/i/1"),
-            *("2024-03-01 10:00:00+00", "2024-03-01 10:07:39.25+00", "false", "459.25"),
-            *("o1", "user", "first", "last", "archive", "true", "true", "2024-03-01", "2"),
+            *("2024-03-01 10:00:00+00", "2024-03-01 10:07:39.25+00"),
+            *("2024-03-01 10:00:00", "2024-03-01 10:07:39.25", "2024-03-01", "2024-03-01"),
+            *("false", "459.25", "1", None, None, "0", None, "false"),
+            *("o1", "user", "first", "last", "archive", "true", "true", "2"),
             *("2024-03-05 02:00:00+00", "2024-03-06 02:00:00+00"),
         )
     ]
@@ -335,21 +355,24 @@ def test_contacts_are_those_listed_and_those_seen(ordinary_file: duckdb.DuckDBPy
     assert as_texts(ordinary_file, "from marts.contacts order by contact_id") == [
         (
             *("c1", "true", '{"EmailAddress": "x@example.com"}'),
-            *("2024-03-01 10:00:00+00", "2024-03-01 12:00:00+00", "3", "2"),
+            *("2024-03-01 10:00:00+00", "2024-03-02 08:00:00+00", "3"),
+            *("{chat=2, pigeon=1}", "chat", "3", "3", "3", "2"),
             *("2024-03-04 01:00:00+00", "2024-03-06 01:00:00+00"),
         ),
         (
             *("c2", "true", "{}"),
-            *("2024-03-01 10:00:00+00", "2024-03-01 10:00:00+00", "1", "1"),
+            *("2024-03-01 10:00:00+00", "2024-03-01 10:00:00+00", "1"),
+            *("{unknown=1}", "unknown", "1", "1", "1", "1"),
             *("2024-03-04 01:00:00+00", "2024-03-06 01:00:00+00"),
         ),
         (
-            *("c3", "true", "{}", None, None, "0", "0"),
+            *("c3", "true", "{}", None, None, "0", None, None, "0", "0", "0", "0"),
             *("2024-03-04 01:00:00+00", "2024-03-05 01:00:00+00"),
         ),
         (
             *("c9", "false", None),
-            *("2024-03-02 10:00:00+00", "2024-03-02 10:00:00+00", "1", "0"),
+            *("2024-03-02 10:00:00+00", "2024-03-02 10:00:00+00", "1"),
+            *("{email=1}", "email", "1", "1", "1", "0"),
             *("2024-03-05 02:00:00+00", "2024-03-06 02:00:00+00"),
         ),
     ]
@@ -357,12 +380,79 @@ def test_contacts_are_those_listed_and_those_seen(ordinary_file: duckdb.DuckDBPy
 
 def test_volume_counts_every_interaction_once(ordinary_file: duckdb.DuckDBPyConnection) -> None:
     assert as_texts(ordinary_file, "from marts.daily_channel_volume order by all") == [
-        ("2024-03-01", "chat", "Inbound", "2", "1"),
-        ("2024-03-01", "unknown", "unknown", "1", "1"),
-        ("2024-03-02", "", "Inbound", "1", "0"),
-        ("2024-03-02", "email", "Outbound", "1", "1"),
-        ("2024-03-02", "pigeon", "Inbound", "1", "1"),
+        ("2024-03-01", "chat", "Inbound", "2", "1", "459.25", "459.25"),
+        ("2024-03-01", "unknown", "unknown", "1", "1", None, None),
+        ("2024-03-02", "", "Inbound", "1", "0", None, None),
+        ("2024-03-02", "email", "Outbound", "1", "1", None, None),
+        ("2024-03-02", "pigeon", "Inbound", "1", "1", None, None),
     ]
+
+
+def test_attributes_have_columns_of_their_own_whatever_their_case(
+    ordinary_file: duckdb.DuckDBPyConnection,
+) -> None:
+    names = as_texts(ordinary_file, "from marts.attribute_names order by column_name nulls last")
+    assert names == [
+        ("a", "a", "true", "1"),
+        ("A", "a_2", "true", "1"),
+        ("1st", "attribute_1st", "true", "0"),
+        ("select", "select_", "true", "0"),
+        ('q"."', None, "false", "1"),
+    ]
+    wide = "select interaction_id, a, a_2, select_, attribute_1st, other_attributes from "
+    found = as_texts(ordinary_file, f"{wide} marts.interaction_attributes_wide order by 1")
+    assert found[:2] == [
+        ("i1", "", "x", None, None, None),
+        ("i2", None, None, None, None, '{"q\\".\\"":null}'),
+    ]
+    assert [row[0] for row in found] == [f"i{n}" for n in range(1, 7)]
+
+
+def test_unit_tests_agree_with_answers_worked_out_by_hand(builder: Builder, empty: Build) -> None:
+    shutil.copy(empty.warehouse, builder.warehouse)
+    done = builder.dbt("test", "--select", "test_type:unit")
+    builder.warehouse.unlink()
+    assert done.returncode == 0, done.stdout
+    assert "PASS=10" in done.stdout
+
+
+def test_what_goes_on_from_the_last_build_ends_like_one_made_anew(
+    builder: Builder, ordinary: Build
+) -> None:
+    """An interaction leaves its contact for another one, one comes in between two others, and one
+    ends and loses an attribute: what the others' rows say of their neighbours changes too."""
+    shutil.copy(ordinary.warehouse, builder.warehouse)
+    with duckdb.connect(str(builder.warehouse)) as connection:
+        connection.execute(
+            "update raw_gws.interactions set contact_id = 'c2' where interaction_id = 'i1';"
+            "update raw_gws.interactions set ended_at = started_at + interval 1 hour"
+            " where interaction_id = 'i2';"
+            "delete from raw_gws.interaction_attributes where interaction_id = 'i2';"
+        )
+        between = {"interaction_id": "i7", "started_at": "2024-03-01 20:00:00+00"}
+        insert(connection, "interactions", **(INTERACTION | between))
+        for changed in ("i1", "i2", "i7"):
+            insert(connection, "changed_interactions", interaction_id=changed)
+    environment = {"GWS_TIMEZONE": "UTC", "HISTORY_CUSTOM_ATTRIBUTES": NAMES}
+
+    def built(*flags: str) -> dict[str, list[Any]]:
+        done = builder.dbt("build", "--exclude-resource-types", "unit_test", *flags, **environment)
+        assert done.returncode == 0, done.stdout
+        with duckdb.connect(str(builder.warehouse), read_only=True) as connection:
+            connection.execute("set timezone = 'UTC'")
+            marts = [
+                name for schema, name in relations(connection, "warehouse") if schema == "marts"
+            ]
+            return {
+                name: connection.sql(f"from marts.{name} order by all").fetchall() for name in marts
+            }
+
+    went_on = built()
+    anew = built("--full-refresh")
+    builder.warehouse.unlink()
+    assert went_on == anew
+    sequence = {row[0]: row[16] for row in went_on["interactions"]}
+    assert sequence == {"i1": 1, "i2": 1, "i3": 2, "i4": 1, "i5": None, "i6": 3, "i7": 2}
 
 
 def test_completeness_is_built_as_a_table(ordinary_file: duckdb.DuckDBPyConnection) -> None:

@@ -4,6 +4,48 @@ with listed_contacts as (
 
 contact_interactions as (
     select * from {{ ref('int_contact_interactions') }}
+),
+
+contact_channels as (
+    select * from {{ ref('int_contact_channels') }}
+),
+
+recent_days as (
+    select * from {{ ref('days') }}
+),
+
+interactions as (
+    select * from {{ ref('interactions') }}
+),
+
+last_day as (
+    select max(day) as day from recent_days
+),
+
+recent as (
+    select
+        interactions.contact_id,
+        count(*) filter (where interactions.day > last_day.day - 7) as last_7_days,
+        count(*) filter (where interactions.day > last_day.day - 30) as last_30_days,
+        count(*) as last_90_days
+    from interactions
+    cross join last_day
+    where
+        interactions.contact_id is not null
+        and interactions.day > last_day.day - 90
+    group by interactions.contact_id
+),
+
+channels as (
+    select
+        contact_id,
+        map_from_entries(
+            list({'k': media_type, 'v': interactions} order by interactions desc, media_type)
+        ) as interactions_by_media_type,
+        arg_max(media_type, (interactions, last_interaction_at, media_type))
+            as preferred_media_type
+    from contact_channels
+    group by contact_id
 )
 
 select
@@ -13,9 +55,16 @@ select
     contact_interactions.first_interaction_at,
     contact_interactions.last_interaction_at,
     coalesce(contact_interactions.interactions, 0) as interactions,
+    channels.interactions_by_media_type,
+    channels.preferred_media_type,
+    coalesce(recent.last_7_days, 0) as interactions_last_7_days,
+    coalesce(recent.last_30_days, 0) as interactions_last_30_days,
+    coalesce(recent.last_90_days, 0) as interactions_last_90_days,
     coalesce(contact_interactions.open_interactions, 0) as open_interactions,
     coalesce(listed_contacts.first_seen_at, contact_interactions.first_seen_at) as first_seen_at,
     coalesce(listed_contacts.last_seen_at, contact_interactions.last_seen_at) as last_seen_at
 from listed_contacts
 full outer join contact_interactions
     on listed_contacts.contact_id = contact_interactions.contact_id
+left join channels on contact_interactions.contact_id = channels.contact_id
+left join recent on contact_interactions.contact_id = recent.contact_id

@@ -7,16 +7,30 @@ channels as (
         day,
         coalesce(media_type, 'unknown') as media_type,
         coalesce(type_id, 'unknown') as type_id,
-        contact_id
+        contact_id,
+        case when duration_seconds >= 0 then duration_seconds end as duration_seconds
     from interactions
+),
+
+counted as (
+    select
+        day,
+        media_type,
+        type_id,
+        count(*) as interactions,
+        count(distinct contact_id) as contacts,
+        quantile_cont(duration_seconds, [0.5, 0.9]) as durations
+    from channels
+    group by day, media_type, type_id
 )
 
 select
     day,
     media_type,
     type_id,
-    count(*) as interactions,
-    count(distinct contact_id) as contacts
-from channels
-group by day, media_type, type_id
+    interactions,
+    contacts,
+    durations[1] as median_duration_seconds,
+    durations[2] as p90_duration_seconds
+from counted
 order by day, media_type, type_id

@@ -1,0 +1,51 @@
+with interactions as (
+    select * from {{ ref('interactions') }}
+),
+
+days as (
+    select * from {{ ref('days') }}
+),
+
+owned as (
+    select
+        owner_id,
+        owner_user_name,
+        day,
+        contact_id,
+        started_at,
+        days_until_next,
+        case when duration_seconds >= 0 then duration_seconds end as duration_seconds
+    from interactions
+    where owner_id is not null
+),
+
+counted as (
+    select
+        owner_id,
+        day,
+        arg_max(owner_user_name, started_at) as owner_user_name,
+        count(*) as handled,
+        count(duration_seconds) as ended,
+        coalesce(sum(duration_seconds), 0) as total_duration_seconds,
+        quantile_cont(duration_seconds, [0.5, 0.9]) as durations,
+        count(contact_id) as with_contact,
+        count(*) filter (where days_until_next <= 7) as followed_by_repeat
+    from owned
+    group by owner_id, day
+)
+
+select
+    counted.owner_id,
+    counted.day,
+    counted.owner_user_name,
+    counted.handled,
+    counted.ended,
+    counted.total_duration_seconds,
+    counted.durations[1] as median_duration_seconds,
+    counted.durations[2] as p90_duration_seconds,
+    counted.with_contact,
+    counted.followed_by_repeat,
+    counted.followed_by_repeat / nullif(counted.with_contact, 0) as repeat_share,
+    counted.day + 7 <= coalesce((select max(day) from days), counted.day) as is_final
+from counted
+order by counted.day, counted.owner_id
