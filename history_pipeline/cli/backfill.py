@@ -27,7 +27,16 @@ from history_pipeline.history.running import run
 from history_pipeline.imports import loading
 from history_pipeline.model import RequestState, Window
 from history_pipeline.settings import Settings
-from history_pipeline.storage import attempts, identity, locks, publishing, runs, space, warehouse
+from history_pipeline.storage import (
+    attempts,
+    certificates,
+    identity,
+    locks,
+    publishing,
+    runs,
+    space,
+    warehouse,
+)
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.layout import Layout
 
@@ -215,7 +224,12 @@ def report(layout: Layout, attempt: Attempt, console: Console) -> int:
         console.print("a source was unavailable; these days are listed by `status`")
     if states[RequestState.FAILED]:
         _name_failures(layout, attempt, console)
-    console.print(f"published: {layout.published}")
+    windows_ = len(certificates.paths(layout, attempt.run_id))
+    console.print(
+        f"certified: {layout.certificates}/{attempt.run_id}.*.json (windows: {windows_})",
+        soft_wrap=True,
+    )
+    console.print(f"published: {layout.published}", soft_wrap=True)
     return Exit.REQUESTS_FAILED if states[RequestState.FAILED] else Exit.COMPLETE
 
 

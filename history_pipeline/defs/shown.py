@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from history_pipeline.defs import partitions
 from history_pipeline.history.extraction import Extraction
 from history_pipeline.model import RequestState, Source, Window
+from history_pipeline.storage.certificates import Certificate
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.preview import preview_frame
 
@@ -71,6 +72,28 @@ def remedy(passed: bool, what_to_do: str, where_to_look: str = "") -> dict[str, 
     """What a check that failed says beside its counts; nothing where it passed."""
     look = {"where to look": where_to_look} if where_to_look else {}
     return {} if passed else {"what to do": what_to_do, **look}
+
+
+_CERTIFIED = 12
+
+
+def certificates(given: Sequence[Certificate]) -> dict[str, Any]:
+    """What the runs that were just loaded can show for themselves; of many, the last ones."""
+    records = [
+        dg.TableRecord(
+            {
+                "run_id": each.run_id,
+                "days": str(Window(each.window_start, each.window_end)),
+                "planned": each.planned,
+                "answered": each.answered,
+                "failed": each.failed,
+                "interactions": each.interactions,
+                "content_hash": each.content_hash,
+            }
+        )
+        for each in given[-_CERTIFIED:]
+    ]
+    return {"certificates": dg.MetadataValue.table(records)} if records else {}
 
 
 def states(extraction: Extraction) -> dict[RequestState, int]:

@@ -53,6 +53,7 @@ def warehouse(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # 
             "rows of raw_gws.contacts": loaded.contacts,
             "day files loaded": loaded.day_files,
             "windows loaded": loaded.windows,
+            **shown.certificates(loaded.certificates),
         },
         check_results=[_no_duplicate_ids(facts), _rejects(facts), _freshness(facts)],
     )

@@ -48,6 +48,10 @@ class Layout:
         return self.lake / "ledger"
 
     @property
+    def certificates(self) -> Path:
+        return self.lake / "certificates"
+
+    @property
     def contacts(self) -> Path:
         return self.lake / "contacts.parquet"
 

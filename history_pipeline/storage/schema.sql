@@ -94,6 +94,25 @@ create table if not exists raw_gws.runs (
     finished_at timestamptz not null
 );
 
+-- one row per run and window: what the run can show for itself (`certificates.py`). `interactions`,
+-- `attributes` and `content_hash` are of the window's days as the run's load has left them.
+create table if not exists raw_gws.certificates (
+    run_id varchar not null,
+    window_start date not null,
+    window_end date not null,
+    planned bigint not null,
+    answered bigint not null,
+    unavailable bigint not null,
+    gone bigint not null,
+    failed bigint not null,
+    interactions bigint not null,
+    attributes bigint not null,
+    rejects bigint not null,
+    content_hash varchar not null,
+    fingerprint varchar not null,
+    loaded_at timestamptz not null
+);
+
 -- the ledger: one row per run, contact, window and source
 create table if not exists raw_gws.requests (
     run_id varchar not null,

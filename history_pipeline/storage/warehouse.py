@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -18,6 +18,7 @@ import duckdb
 
 from history_pipeline.errors import MemoryExhausted, StorageError
 from history_pipeline.storage import (
+    certificates,
     coverage,
     damage,
     database,
@@ -26,6 +27,7 @@ from history_pipeline.storage import (
     parts,
     warehouse_days,
 )
+from history_pipeline.storage.certificates import Certificate
 from history_pipeline.storage.database import paths
 from history_pipeline.storage.layout import Layout
 
@@ -43,6 +45,7 @@ class Loaded:
     attributes: int
     rejects: int
     contacts: int
+    certificates: tuple[Certificate, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +130,16 @@ def _load_within(memory_limit: str, layout: Layout, path: Path, now: datetime) -
         with damage.looked_for(contact_lists=[file.path for file in contacts]):
             _load_contacts(connection, layout, contacts)
         fresh = [*days, *versions, *windows, *contacts, *resolved]
+        given: list[Certificate] = []
         if fresh:
             _resolve_rejects(connection, layout)
             _prune_ledger(connection, now)
             _remember(connection, fresh, now)
+            given = certificates.take(connection, layout, ledgers, now)
             connection.execute("update raw_gws.load_state set loads = loads + 1")
         connection.execute("commit")
-        loaded = _count(connection, len(days), len(windows))
+        certificates.keep(connection, layout)
+        loaded = _count(connection, len(days), len(windows), given)
         connection.execute("checkpoint")
     path.chmod(0o600)
     return loaded
@@ -356,12 +362,14 @@ def _remember(connection: duckdb.DuckDBPyConnection, fresh: list[_LakeFile], now
     )
 
 
-def _count(connection: duckdb.DuckDBPyConnection, day_files: int, windows: int) -> Loaded:
+def _count(
+    connection: duckdb.DuckDBPyConnection, day_files: int, windows: int, given: list[Certificate]
+) -> Loaded:
     counts = [
         _one(connection, f"select count(*) from raw_gws.{table}")
         for table in ("interactions", "interaction_attributes", "rejects", "contacts")
     ]
-    return Loaded(day_files, windows, *counts)
+    return Loaded(day_files, windows, *counts, certificates=tuple(given))
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -241,14 +241,15 @@ TABLES = (
     "rejects",
     "coverage",
     "run_scopes",
+    "certificates",
     "load_state",
     "loaded_files",
 )
 
 
 def content(lake: Lake) -> dict[str, list[str]]:
-    """Everything that the warehouse says; not how it came to be."""
-    internal = ("load_state", "loaded_files")
+    """Everything that the warehouse says; not how it came to be, of which certificates tell."""
+    internal = ("certificates", "load_state", "loaded_files")
     return {
         name: sorted(map(repr, rows))
         for name, rows in lake.tables().items()
