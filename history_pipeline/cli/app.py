@@ -81,6 +81,16 @@ def status() -> None:
 
 
 @app.command()
+def explain(
+    interaction_id: Annotated[str, typer.Argument(metavar="INTERACTION_ID")],
+) -> None:
+    """An interaction's whole way: request, attempt, answer, file, load, models."""
+    from history_pipeline.cli.explain import run_explain
+
+    raise typer.Exit(run_explain(interaction_id))
+
+
+@app.command()
 def rebuild() -> None:
     """Make the warehouse anew from the lake, and publish it. Asks the server nothing."""
     from history_pipeline.cli.rebuild import run_rebuild

@@ -59,7 +59,7 @@ def take(
     keep it. Call it within the load's transaction."""
     given = []
     for directory in windows:
-        each = _known(_path(layout, directory.name)) or _certify(connection, directory, now)
+        each = _known(place(layout, directory.name)) or _certify(connection, directory, now)
         connection.execute(
             "delete from raw_gws.certificates "
             "where run_id = ? and window_start = ? and window_end = ?",
@@ -78,7 +78,7 @@ def keep(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     names = ", ".join(Certificate._fields)
     rows = connection.execute(f"select {names} from raw_gws.certificates").fetchall()
     for each in map(Certificate._make, rows):
-        path, ledger = _path(layout, each.name), layout.ledger / each.name
+        path, ledger = place(layout, each.name), layout.ledger / each.name
         if not path.exists() and ledger.exists():
             files.replace_json(_written(each, files.read_json(ledger / "run.json")), path)
 
@@ -182,5 +182,5 @@ def _known(path: Path) -> Certificate | None:
         return None
 
 
-def _path(layout: Layout, name: str) -> Path:
+def place(layout: Layout, name: str) -> Path:
     return layout.certificates / f"{name}.json"

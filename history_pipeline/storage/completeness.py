@@ -23,13 +23,28 @@ class Span(NamedTuple):
     rejects: int
 
 
+class Day(NamedTuple):
+    """How a day of the server stands in a source."""
+
+    source: str
+    day: date
+    standing: str
+
+
+def days(layout: Layout) -> list[Day]:
+    """Each source's days from the first to the last that was asked, main first."""
+    with database.reading(layout.published, layout.scratch, patience=0) as connection:
+        rows = connection.execute(_DAYS).fetchall()
+    return [Day(*row) for row in rows]
+
+
 def spans(layout: Layout) -> list[Span]:
     with database.reading(layout.published, layout.scratch, patience=0) as connection:
         rows = connection.execute(_SPANS).fetchall()
     return [Span(*row) for row in rows]
 
 
-_SPANS = """
+_STANDING = """
     with days as (
         select source, unnest(generate_series(min(day), max(day), interval 1 day))::date as day
         from marts.data_completeness group by source
@@ -48,7 +63,13 @@ _SPANS = """
             coalesce(asked.requests_failed, 0) as failed,
             coalesce(asked.rejects, 0) as rejects
         from days left join marts.data_completeness as asked using (source, day)
-    ),
+    )
+"""
+
+_DAYS = f"{_STANDING} select source, day, standing from standing order by source desc, day"
+
+_SPANS = f"""
+    {_STANDING},
     islands as (
         select *,
             day - (row_number() over (partition by source, standing order by day))::integer
