@@ -230,6 +230,11 @@ class Settings(Credentials):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
+    @property
+    def business_zone(self) -> str:
+        """The zone that analysts' days and hours are cut in."""
+        return self.business_timezone or self.timezone
+
     @cached_property
     def asked_attributes(self) -> tuple[str, ...]:
         """Names to ask for: those configured and those searched by, sorted, each once."""

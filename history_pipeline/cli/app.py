@@ -91,6 +91,14 @@ def explain(
 
 
 @app.command()
+def report() -> None:
+    """Write a page of charts over what is published; it opens with no network."""
+    from history_pipeline.cli.report import run_report
+
+    raise typer.Exit(run_report())
+
+
+@app.command()
 def rebuild() -> None:
     """Make the warehouse anew from the lake, and publish it. Asks the server nothing."""
     from history_pipeline.cli.rebuild import run_rebuild

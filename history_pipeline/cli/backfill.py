@@ -200,7 +200,7 @@ def _ask_window_by_window(
     for window in due:
         # a signal that comes between two steps is Dagster's, which forgets it with the last one
         stopping.obey()
-        launcher.backfill(window, attempt.run_id)
+        launcher.backfill(window, attempt.run_id, is_last=window == due[-1])
     if not due:
         launcher.load_and_publish()
 
@@ -230,6 +230,7 @@ def report(layout: Layout, attempt: Attempt, console: Console) -> int:
         soft_wrap=True,
     )
     console.print(f"published: {layout.published}", soft_wrap=True)
+    console.print(f"charts: {layout.report}", soft_wrap=True)
     return Exit.REQUESTS_FAILED if states[RequestState.FAILED] else Exit.COMPLETE
 
 

@@ -4,11 +4,12 @@ import dagster as dg
 
 from history_pipeline.contacts import reading
 from history_pipeline.defs import turns
+from history_pipeline.defs.ownership import OWNERS
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.opening import utc_now
 
 
-@dg.asset(group_name="history", kinds={"python", "parquet"})
+@dg.asset(group_name="history", kinds={"python", "parquet"}, owners=OWNERS)
 def contacts(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
     """Whom to ask for: contact ids from HISTORY_CONTACTS, one row per contact.
 

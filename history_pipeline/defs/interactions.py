@@ -4,6 +4,7 @@ import dagster as dg
 
 from history_pipeline.defs import partitions, shown, turns
 from history_pipeline.defs.contacts import contacts
+from history_pipeline.defs.ownership import OWNERS
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.extraction import Extraction, extract
 from history_pipeline.history.running import run
@@ -16,6 +17,7 @@ from history_pipeline.model import RequestState, Window
     backfill_policy=partitions.policy,
     group_name="history",
     kinds={"python", "parquet"},
+    owners=OWNERS,
     check_specs=[
         dg.AssetCheckSpec(
             "every_request_answered",
@@ -53,6 +55,7 @@ def interactions(
             )
         )
     pipeline.be_patient()
+    shown.tell(context.log, extraction, window)
     asked = shown.requests(extraction, window)
     for day in window:
         context.add_asset_metadata(

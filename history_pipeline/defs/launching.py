@@ -23,6 +23,7 @@ from history_pipeline.storage import obstacles, space
 _CONTACTS = [dg.AssetKey("contacts")]
 _AFTER = [dg.AssetKey("warehouse"), *model_keys, dg.AssetKey("published")]
 _HISTORY = [dg.AssetKey("interactions"), *_AFTER]
+_REPORT = [dg.AssetKey("report")]
 _LOGGERS = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -43,13 +44,17 @@ class Launcher:
     def refresh_contacts(self) -> None:
         self._run(_CONTACTS, {})
 
-    def backfill(self, window: Window, run_id: str) -> None:
-        """Asks for one window as a part of the attempt `run_id`, loads it and publishes."""
+    def backfill(self, window: Window, run_id: str, *, is_last: bool) -> None:
+        """Asks for one window as a part of the attempt `run_id`, loads it and publishes. The report
+        is drawn once, after the last one."""
         self._pipeline.attempt = run_id
-        self._run(_HISTORY, {**partitions.range_tags(window), home.ATTEMPT_TAG: run_id})
+        self._run(
+            [*_HISTORY, *(_REPORT if is_last else [])],
+            {**partitions.range_tags(window), home.ATTEMPT_TAG: run_id},
+        )
 
     def load_and_publish(self) -> None:
-        self._run(_AFTER, {})
+        self._run([*_AFTER, *_REPORT], {})
 
     def _run(self, keys: Sequence[dg.AssetKey], tags: Mapping[str, str]) -> None:
         run_id = str(uuid.uuid4())

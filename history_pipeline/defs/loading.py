@@ -11,6 +11,7 @@ from history_pipeline.defs.interactions import interactions
 from history_pipeline.defs.models import models
 from history_pipeline.defs.pipeline import pipeline
 from history_pipeline.defs.published import published
+from history_pipeline.defs.report import report
 from history_pipeline.defs.schedules import daily_backfill, everything
 from history_pipeline.defs.sensors import dead_runs
 from history_pipeline.defs.warehouse import warehouse
@@ -21,7 +22,7 @@ def load(resource: object = pipeline) -> dg.Definitions:
     """The definitions. They load without a usable configuration; runs need one. Whoever runs
     them in its own process may give the resource, a Pipeline."""
     return dg.Definitions(
-        assets=[contacts, interactions, warehouse, models, published],
+        assets=[contacts, interactions, warehouse, models, published, report],
         jobs=[everything],
         schedules=[daily_backfill],
         resources={"pipeline": resource},

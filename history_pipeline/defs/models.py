@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
 from history_pipeline.defs import dbt_project
+from history_pipeline.defs.ownership import MODEL_OWNERS
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.errors import Damaged, ModelError
 from history_pipeline.settings import Settings
@@ -52,6 +54,9 @@ class Translator(DagsterDbtTranslator):
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         return "history"
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> Sequence[str] | None:
+        return MODEL_OWNERS
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """What the yml says. The default appends the SQL, which hides the columns below it."""
@@ -88,6 +93,7 @@ def models(
     with writing(layout, "dbt"), _telling_what_failed(layout):
         with _build(layout, settings, context) as build:
             yield from build.stream()
+        context.log.info(_summary(_results(_run_results(layout))))
         if not context.is_subset:
             publishing.mark_modelled(layout, dbt_project.fingerprint(settings))
         yield from _row_counts(layout, context.selected_asset_keys)
@@ -139,7 +145,7 @@ def _flags(layout: Layout, settings: Settings) -> list[str]:
 def _telling_what_failed(layout: Layout) -> Iterator[None]:
     """Names what dbt could not build or test. dbt's own words may quote a customer's text, and
     Dagster would keep them."""
-    results = layout.dbt / "target" / "run_results.json"
+    results = _run_results(layout)
     files.remove_tree(results)
     try:
         yield
@@ -154,6 +160,18 @@ def _telling_what_failed(layout: Layout) -> Iterator[None]:
             f"dbt could not build or test {names or 'its models'}; "
             f"{results.with_name('dbt.log')} says why"
         ) from None
+
+
+def _run_results(layout: Layout) -> Path:
+    return layout.dbt / "target" / "run_results.json"
+
+
+def _summary(results: list[dict[str, Any]]) -> str:
+    """How many models were built and tests passed, and which tests warn."""
+    kinds = Counter(str(result["unique_id"]).split(".")[0] for result in results)
+    warned = [str(r["unique_id"]).split(".")[2] for r in results if r["status"] == "warn"]
+    told = f"{kinds['model']} models built, {kinds['test']} tests: none failed"
+    return f"{told}, {len(warned)} warn ({', '.join(warned)})" if warned else told
 
 
 def _results(path: Path) -> list[dict[str, Any]]:

@@ -51,6 +51,24 @@ def requests(extraction: Extraction, window: Window) -> dict[str, Any]:
     }
 
 
+def tell(log: dg.DagsterLogManager, extraction: Extraction, window: Window) -> None:
+    """One line for a run's page: what was asked, what came, what failed and why."""
+    counts = states(extraction)
+    account = extraction.account
+    found = requests(extraction, window)
+    line = (
+        f"{days(window)}: {sum(counts.values()):,} requests = "
+        + " + ".join(f"{count:,} {state.value}" for state, count in counts.items())
+        + f"; {found['interactions in the answers']:,} interactions came, "
+        f"{found['rejects in the answers']:,} records were set aside"
+    )
+    if not counts[RequestState.FAILED]:
+        log.info(line)
+        return
+    why = "; ".join(f"{reason} ({n:,})" for reason, n in account.errors.most_common(5))
+    log.warning(f"{line}; failed because: {why}")
+
+
 def days(window: Window) -> str:
     """Which days, and whose: they are cut in the server's zone."""
     count = "1 day" if window.days == 1 else f"{window.days} days"

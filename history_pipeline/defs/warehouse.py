@@ -4,6 +4,7 @@ import dagster as dg
 
 from history_pipeline.defs import shown
 from history_pipeline.defs.interactions import interactions
+from history_pipeline.defs.ownership import OWNERS
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.daily import LONGEST
 from history_pipeline.history.opening import utc_now
@@ -16,6 +17,7 @@ from history_pipeline.storage.warehouse_checks import Facts
     deps=[interactions],
     group_name="history",
     kinds={"duckdb"},
+    owners=OWNERS,
     check_specs=[
         dg.AssetCheckSpec(
             "no_duplicate_ids",

@@ -111,10 +111,14 @@ def replace_table(table: pa.Table, path: Path) -> None:
 
 
 def replace_json(value: Any, path: Path) -> None:
+    replace_text(json.dumps(value, indent=2, sort_keys=True), path)
+
+
+def replace_text(text: str, path: Path) -> None:
     make_directory(path.parent)
     fresh = path.with_name(f".{path.name}.new")
     with storing(path), private(fresh) as file:
-        file.write(json.dumps(value, indent=2, sort_keys=True).encode())
+        file.write(text.encode())
         sync(file)
     replace(fresh, path)
 

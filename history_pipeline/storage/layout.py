@@ -68,6 +68,16 @@ class Layout:
         return self.root / "history.duckdb"
 
     @property
+    def report(self) -> Path:
+        """A page of charts over the published file."""
+        return self.root / "report.html"
+
+    @property
+    def cache(self) -> Path:
+        """What is made again where it is missing."""
+        return self.root / "cache"
+
+    @property
     def warehouse_lock(self) -> Path:
         return self.root / "warehouse.lock"
 
