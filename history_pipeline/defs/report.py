@@ -27,6 +27,7 @@ def report(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # typ
             "size (MB)": round(written.size / 1e6, 2),
             "in words": f"{words.summary(written.facts, settings.business_zone)} "
             f"{words.trust(written.facts)}",
+            "last run": words.last_run(written.facts),
             **_charts(written.facts),
         }
     )

@@ -25,7 +25,8 @@ class Facts:
     """Lists of rows; a list is empty where there is nothing to tell.
 
     `grain` is day, week or month: what `volume` and `repeats` are counted by, a period being told
-    by its first day. `totals` counts everything; its days are None where nothing was asked.
+    by its first day. `failures` are those of the last of `runs`. `totals` counts everything; its
+    days are None where nothing was asked.
     """
 
     grain: str = "day"
@@ -36,6 +37,7 @@ class Facts:
     hours: list[Row] = field(default_factory=list)
     calendar: list[Day] = field(default_factory=list)
     runs: list[Row] = field(default_factory=list)
+    failures: list[Row] = field(default_factory=list)
     rejects: list[Row] = field(default_factory=list)
     attributes: list[Row] = field(default_factory=list)
 
@@ -63,6 +65,7 @@ def read(layout: Layout) -> Facts:
             hours=_rows(connection, _HOURS),
             calendar=completeness.days(layout),
             runs=_rows(connection, _RUNS_QUERY)[::-1],
+            failures=_rows(connection, _FAILURES),
             rejects=_rows(connection, _REJECTS),
             attributes=_rows(connection, _ATTRIBUTES),
         )
@@ -165,6 +168,19 @@ _RUNS_QUERY = f"""
     group by runs.run_id, runs.window_start, runs.window_end
     order by started_at desc, runs.window_start desc
     limit {_RUNS}
+"""
+
+_FAILURES = """
+    select source, coalesce(error, 'unknown') as reason, count(*) as requests
+    from raw_gws.requests
+    where
+        state = 'failed'
+        and (run_id, window_start) = (
+            select (run_id, window_start) from raw_gws.runs
+            order by started_at desc, window_start desc limit 1
+        )
+    group by source, reason
+    order by requests desc, source, reason
 """
 
 _REJECTS = """

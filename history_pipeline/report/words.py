@@ -115,9 +115,29 @@ def runs(facts: Facts) -> str:
     failed = sum(row["failed"] for row in facts.runs)
     told = f"The last {len(facts.runs):,} windows" if len(facts.runs) > 1 else "One window"
     return (
-        f"{told} asked {planned:,} requests; {failed:,} failed. Latency is from a request to its "
-        "answer on the channel, over the requests of the last 30 days."
+        f"{told} asked {planned:,} requests; {failed:,} failed. The newest: {last_run(facts)} "
+        "Latency is from a request to its answer on the channel, over the requests of the last 30 "
+        "days."
     )
+
+
+def last_run(facts: Facts) -> str:
+    """What the newest window was asked, what came of it, and why what failed did."""
+    if not facts.runs:
+        return "No run has ended yet."
+    run = facts.runs[-1]
+    states = " + ".join(
+        f"{run[state]:,} {state}" for state in ("answered", "unavailable", "gone", "failed")
+    )
+    told = (
+        f"{_span(run['window_start'], run['window_last'])}: {run['planned']:,} requests = {states}."
+    )
+    if facts.failures:
+        why = "; ".join(
+            f"{row['source']}: {row['reason']} ({row['requests']:,})" for row in facts.failures[:5]
+        )
+        told += f" Failed because: {why}."
+    return told
 
 
 def rejects(facts: Facts) -> str:
