@@ -14,7 +14,7 @@
             "select keyword_name from duckdb_keywords() where keyword_category <> 'unreserved'"
         ).columns[0].values() -%}
     {%- endif -%}
-    {%- set taken = ['interaction_id', 'other_attributes'] -%}
+    {%- set taken = ['interaction_id'] -%}
     {%- set columns = [] -%}
     {%- for name in names | unique(case_sensitive=true) -%}
         {%- set safe = modules.re.sub('\\W+', '_', name.lower()).strip('_') -%}

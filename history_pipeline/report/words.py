@@ -161,7 +161,10 @@ def attributes(facts: Facts) -> str:
         "marts.interaction_attributes_wide."
     )
     if others:
-        told += f" {len(others):,} more came that are not configured; they are in other_attributes."
+        told += (
+            f" {len(others):,} more came that are not configured; they are in "
+            "staging.stg_gws__interaction_attributes."
+        )
     return told
 
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,7 +23,7 @@ from history_pipeline.model import HistoryRequest, Source
 from history_pipeline.simulator.world import World
 from history_pipeline.storage import database, files, identity, publishing, warehouse
 from history_pipeline.storage.layout import Layout
-from history_pipeline.storage.schemas import OBSERVATIONS
+from history_pipeline.storage.schemas import MOMENT, OBSERVATIONS
 from history_pipeline_tests.benchmarks.measuring import measured, tell
 from history_pipeline_tests.benchmarks.scene import ASKED, WINDOW
 
@@ -39,14 +40,14 @@ def make(layout: Layout, rows: int) -> Work:
     """So many rows in all, alike on each day but for their ids and times."""
 
     def work() -> None:
-        pattern = _pattern(rows // DAYS)
+        pattern = pattern_of(rows // DAYS)
         for number in range(DAYS):
-            _write_day(layout, pattern, number)
+            write_day(layout, pattern, number)
 
     return work
 
 
-def _pattern(rows: int) -> pa.Table:
+def pattern_of(rows: int) -> pa.Table:
     """Rows of the simulator's world, as they are flattened."""
     world = World(
         seed=1, contacts=rows // 10 + 1, start=WINDOW.start, end=WINDOW.end, zone=ZONE,
@@ -69,20 +70,32 @@ def _pattern(rows: int) -> pa.Table:
     return pa.concat_tables([found] * copies).slice(0, rows).combine_chunks()
 
 
-def _write_day(layout: Layout, pattern: pa.Table, number: int) -> None:
+def write_day(
+    layout: Layout, pattern: pa.Table, number: int, *, contacts: int = 0, seen: datetime = NOW
+) -> None:
+    """One day's file. With `contacts`, its interactions are theirs, by turns that look like chance;
+    `seen` is when they were last seen."""
     day = WINDOW.start + timedelta(days=number)
     ids = pa.array([f"{number:04d}{row:012d}" for row in range(pattern.num_rows)])
     changed = {
         "interaction_id": ids,
         "window_date": pa.repeat(pa.scalar(day, pa.date32()), pattern.num_rows),
         "started_at": pc.add(pattern["started_at"], pa.scalar(timedelta(days=number))),
+        "last_seen_at": pa.repeat(pa.scalar(seen, MOMENT), pattern.num_rows),
     }
+    if contacts:
+        turns = (np.arange(pattern.num_rows) + number * pattern.num_rows) * 2_654_435_761
+        changed["contact_id"] = pa.array([contact_id(each) for each in turns % contacts])
     rows = pa.table(
         [changed.get(name, pattern[name]) for name in OBSERVATIONS.names], schema=OBSERVATIONS
     )
     path = layout.day(day)
     files.make_directory(path.parent)
     files.write_table(rows, path)
+
+
+def contact_id(number: int) -> str:
+    return f"contact{number:07d}"
 
 
 def plain(layout: Layout, rows: int) -> Work:
@@ -100,7 +113,7 @@ def first(layout: Layout, rows: int) -> Work:
 
 
 def day(layout: Layout, rows: int) -> Work:
-    _write_day(layout, _pattern(rows // DAYS), DAYS)
+    write_day(layout, pattern_of(rows // DAYS), DAYS)
     return lambda: warehouse.load(layout, NOW)
 
 

@@ -34,7 +34,7 @@ def tables(kept: Kept, titles: dict[str, list[str]]) -> dict[str, str]:
     for section in ("steps", "wholes"):
         if found[section]:
             made[section] = "\n\n".join(_race(*race) for race in found[section].items())
-    for section, table in (("disturbed", _disturbed), ("daily", _daily)):
+    for section, table in (("disturbed", _disturbed), ("models", _models), ("daily", _daily)):
         if found[section]:
             made[section] = "\n\n".join(table(*each) for each in found[section].items())
     return made
@@ -69,9 +69,9 @@ Figure = tuple[str, str, str, bool | None]
 
 def _measured(found: Found) -> Iterator[Figure]:
     steps, wholes = list(found["steps"].values()), list(found["wholes"].values())
-    disturbed, flattening, loading, daily = (
+    disturbed, flattening, loading, models, daily = (
         next(iter(found[name].values()), None)
-        for name in ("disturbed", "flattening", "loading", "daily")
+        for name in ("disturbed", "flattening", "loading", "models", "daily")
     )
     for latency, in_flight, least in (
         ("20-60 ms", 64, 0.9),
@@ -103,6 +103,12 @@ def _measured(found: Found) -> Iterator[Figure]:
     yield from _of_flattening(flattening)
     yield from _of_loading(loading)
     yield _at_most("one daily run on an empty day, seconds", 15.0, daily and daily["empty_seconds"])
+    yield _at_most(
+        "the same with all marts, their tests and the report, seconds",
+        25.0,
+        daily and daily["empty_seconds"],
+    )
+    yield from _of_models(models)
     asked = daily and daily["requests_a_source"]
     yield _at_most("requests for a year of a contact, a source", 12.0, asked)
 
@@ -114,6 +120,17 @@ def _of_flattening(told: Result | None) -> Iterator[Figure]:
     yield _at_least(
         "the same, as a share of plain decoding", 0.12, told and told["share_of_decoding"]
     )
+
+
+def _of_models(told: Result | None) -> Iterator[Figure]:
+    whole = told and told["full"]["run_seconds"]
+    yield _at_most("models over 5,000,000 interactions, built anew, seconds", 120.0, whole)
+    peak = told and max(told[build]["peak_mb"] for build in ("full", "day")) / 1000
+    yield _at_most("memory of dbt meanwhile, GB", 2.0, peak)
+    day = told and told["day"]["run_seconds"]
+    yield _at_most("models, a day later, seconds", 20.0, day)
+    tests = told and told["day"]["test_seconds"]
+    yield _at_most("tests of the models, a day later, seconds", 60.0, tests)
 
 
 def _of_loading(told: Result | None) -> Iterator[Figure]:
@@ -217,6 +234,24 @@ def _disturbed(title: str, told: Result) -> str:
         for name, (seconds, note) in rows.items()
     ]
     return "\n".join(lines)
+
+
+def _models(title: str, told: Result) -> str:
+    lines = [
+        f"**{title}** of {told['contacts']:,} contacts, on {told['days']} days. A day later, one "
+        f"day is new and the {told['again']} before it were asked again.",
+        "",
+        "| | models, s | tests, s | peak MB |",
+        "|---|---|---|---|",
+    ]
+    for name, build in (("built anew", "full"), ("a day later", "day")):
+        took = told[build]
+        lines.append(
+            f"| {name} | {took['run_seconds']:.1f} | {took['test_seconds']:.1f} "
+            f"| {took['peak_mb']:.0f} |"
+        )
+    slowest = ", ".join(f"`{name}` {s:.1f} s" for name, s in told["day"]["slowest"].items())
+    return "\n".join([*lines, "", f"The slowest models a day later: {slowest}."])
 
 
 def _daily(title: str, told: Result) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from history_pipeline_tests.benchmarks import cores, daily, disturbed, races
+from history_pipeline_tests.benchmarks import cores, daily, disturbed, modelling, races
 from history_pipeline_tests.benchmarks.loading import STEPS
 from history_pipeline_tests.benchmarks.measuring import Taken, run_apart
 from history_pipeline_tests.benchmarks.races import Run, Say, Size
@@ -57,6 +57,7 @@ def sections(size: Size) -> dict[str, dict[str, Run]]:
         "cores": {"a loop": partial(cores_, size)},
         "flattening": {"one core": partial(flattening, size)},
         "loading": {rows: partial(loading, size)},
+        "models": {rows: partial(modelling.models, size)},
         "daily": {rows: partial(daily.daily, size)},
         "steps": races.steps(size),
         "wholes": races.wholes(size),

@@ -20,6 +20,10 @@ from history_pipeline_tests.end_to_end import oracle
 from history_pipeline_tests.end_to_end.oracle import Copy
 
 Row = dict[str, Any]
+MEDIA_TYPES = (
+    *("call", "chat", "email", "facebook", "facebooksession", "openmedia"),
+    *("smssession", "twitter", "workitem"),
+)
 QUARTER = timedelta(minutes=15)
 
 
@@ -157,7 +161,10 @@ class Marts:
                 "first_interaction_at": theirs[0].started_at if theirs else None,
                 "last_interaction_at": theirs[-1].started_at if theirs else None,
                 "interactions": len(theirs),
-                "interactions_by_media_type": dict(channels) or None,
+                **{f"{name}_interactions": channels[name] for name in MEDIA_TYPES},
+                "other_interactions": sum(
+                    count for name, count in channels.items() if name not in MEDIA_TYPES
+                ),
                 "preferred_media_type": max(
                     channels, key=lambda name: (channels[name], latest[name], name), default=None
                 ),

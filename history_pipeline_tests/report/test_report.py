@@ -220,6 +220,7 @@ def test_the_script_is_put_together_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert script.source(tmp_path) == first
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1200])
 @pytest.mark.parametrize("is_dark", [False, True])

@@ -132,7 +132,7 @@ def test_killed_and_repeated_it_ends_the_same_and_nobody_uses_it_meanwhile(
     warehouse.rebuild(lake.layout, NOON)
     assert interactions(lake) == interactions(wanted)
     assert sorted(path.name for path in lake.layout.lake.iterdir()) == [
-        "attempts", "days", "ledger", "versions",
+        "attempts", "certificates", "days", "ledger", "versions",
     ]  # fmt: skip
 
 

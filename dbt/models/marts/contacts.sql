@@ -39,9 +39,6 @@ recent as (
 channels as (
     select
         contact_id,
-        map_from_entries(
-            list({'k': media_type, 'v': interactions} order by interactions desc, media_type)
-        ) as interactions_by_media_type,
         arg_max(media_type, (interactions, last_interaction_at, media_type))
             as preferred_media_type
     from contact_channels
@@ -55,7 +52,10 @@ select
     contact_interactions.first_interaction_at,
     contact_interactions.last_interaction_at,
     coalesce(contact_interactions.interactions, 0) as interactions,
-    channels.interactions_by_media_type,
+    {%- for media_type in media_types() + ['other'] %}
+    coalesce(contact_interactions.{{ media_type }}_interactions, 0)
+        as {{ media_type }}_interactions,
+    {%- endfor %}
     channels.preferred_media_type,
     coalesce(recent.last_7_days, 0) as interactions_last_7_days,
     coalesce(recent.last_30_days, 0) as interactions_last_30_days,

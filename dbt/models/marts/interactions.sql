@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy='delete+insert',
     unique_key='interaction_id',
-    on_schema_change='fail'
+    on_schema_change='fail',
+    pre_hook="{{ put_in_sequence_anew() }}"
 ) }}
 
 with staged as (
@@ -14,95 +15,16 @@ changed as (
     select interaction_id from {{ source('raw_gws', 'changed_interactions') }}
 ),
 
-known as (
-    select * from {{ this }}
-),
-
--- most of what is asked again has only been seen again. Contacts are put into sequence anew where
--- one of their interactions is new or stands elsewhere, the one that it has left included
-moved as (
-    select
-        staged.contact_id,
-        known.contact_id as previous_contact_id
-    from staged
-    semi join changed on staged.interaction_id = changed.interaction_id
-    left join known on staged.interaction_id = known.interaction_id
-    where
-        known.interaction_id is null
-        or staged.contact_id is distinct from known.contact_id
-        or staged.started_at <> known.started_at
-        or staged.media_type is distinct from known.media_type
-),
-
-contacts_in_motion as (
-    select contact_id from moved where contact_id is not null
-    union
-    select previous_contact_id from moved where previous_contact_id is not null
-),
-{%- endif %}
-
--- a window over few columns, joined to the many, takes a fraction of the memory
-starts as (
-    select
-        interaction_id,
-        contact_id,
-        media_type,
-        started_at,
-        {{ local_day('started_at') }} as day
-    from staged
-    where
-        contact_id is not null
-        {%- if is_incremental() %}
-        and contact_id in (select contact_id from contacts_in_motion)
-        {%- endif %}
-),
-
-sequenced as (
-    select
-        interaction_id,
-        row_number() over by_contact as contact_sequence,
-        (epoch_us(started_at) - epoch_us(lag(started_at) over by_contact)) / 1e6
-            as seconds_since_previous,
-        day - lag(day) over by_contact as days_since_previous,
-        lead(day) over by_contact - day as days_until_next,
-        lag(media_type) over by_contact as previous_media_type
-    from starts
-    window by_contact as (partition by contact_id order by started_at, interaction_id)
-),
-
-{% if is_incremental() -%}
--- who has a new neighbour is written anew, and who has changed; the latter's place in a contact
--- that is not in motion is the one that is known
-due as (
-    select sequenced.interaction_id
-    from sequenced
-    left join known on sequenced.interaction_id = known.interaction_id
-    where
-        (
-            sequenced.contact_sequence,
-            sequenced.seconds_since_previous,
-            sequenced.days_since_previous,
-            sequenced.days_until_next,
-            sequenced.previous_media_type
-        ) is distinct from (
-            known.contact_sequence,
-            known.seconds_since_previous,
-            known.days_since_previous,
-            known.days_until_next,
-            known.previous_media_type
-        )
-    union
-    select interaction_id from changed
-),
-
 interactions as (
     select staged.*
     from staged
-    semi join due on staged.interaction_id = due.interaction_id
+    semi join changed on staged.interaction_id = changed.interaction_id
+    where {{ on_changed_days('staged.day') }}
 ),
 
+-- of contacts that are not in motion, places are those that are known
 places as (
-    select * from sequenced
+    select * from places_in_motion
     union all by name
     select
         known.interaction_id,
@@ -111,18 +33,28 @@ places as (
         known.days_since_previous,
         known.days_until_next,
         known.previous_media_type
-    from known
+    from {{ this }} as known
     semi join changed on known.interaction_id = changed.interaction_id
-    anti join sequenced on known.interaction_id = sequenced.interaction_id
-    where known.contact_id not in (select contact_id from contacts_in_motion)
+    anti join places_in_motion on known.interaction_id = places_in_motion.interaction_id
 ),
 {%- else -%}
 interactions as (
     select * from staged
 ),
 
+starts as (
+    select
+        interaction_id,
+        contact_id,
+        media_type,
+        started_at,
+        {{ local_day('started_at') }} as day
+    from staged
+),
+
+-- a window over few columns, joined to the many, takes a fraction of the memory
 places as (
-    select * from sequenced
+    {{ in_sequence('starts') }}
 ),
 {%- endif %}
 
@@ -132,7 +64,7 @@ attribute_counts as (
         count(*) as attribute_count
     from {{ ref('stg_gws__interaction_attributes') }}
     {%- if is_incremental() %}
-    where interaction_id in (select interaction_id from due)
+    where interaction_id in (select interaction_id from changed)
     {%- endif %}
     group by interaction_id
 )
@@ -171,5 +103,8 @@ select
     interactions.first_seen_at,
     interactions.last_seen_at
 from interactions
-left join places on interactions.interaction_id = places.interaction_id
+left join places
+    on
+        interactions.interaction_id = places.interaction_id
+        and interactions.contact_id is not null
 left join attribute_counts on interactions.interaction_id = attribute_counts.interaction_id
