@@ -32,6 +32,9 @@ print(json.dumps({
         for key in [*graph.get_all_asset_keys(), *graph.asset_check_keys]
         if not graph.get(key).description
     ],
+    "unowned": [str(key) for key in graph.get_all_asset_keys() if not graph.get(key).owners],
+    "of no kind": [str(key) for key in graph.get_all_asset_keys() if not graph.get(key).kinds],
+    "of no group": [str(key) for key in graph.get_all_asset_keys() if not graph.get(key).group_name],
     "executor": defs.resolve_job_def("daily").executor_def.name,
     "schedules": [schedule.name for schedule in defs.schedules],
     "sensors": [sensor.name for sensor in defs.sensors],
@@ -69,7 +72,8 @@ def test_definitions_load_without_any_configuration(
         "warehouse:rejects": False,
         "warehouse:freshness": False,
     }
-    assert told["undescribed"] == []
+    assert told["undescribed"] == told["unowned"] == told["of no kind"] == told["of no group"] == []
+    assert "report" in told["assets"]
     assert told["executor"] == "in_process"
     assert told["schedules"] == ["daily_backfill"]
     assert told["sensors"] == ["dead_runs"]
