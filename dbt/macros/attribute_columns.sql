@@ -6,8 +6,8 @@
 -#}
 {% macro attribute_columns() -%}
     {%- set names = fromjson(
-        env_var('HISTORY_ATTRIBUTE_COLUMNS', '') or env_var('HISTORY_CUSTOM_ATTRIBUTES', '') or '[]'
-    ) -%}
+        env_var('HISTORY_ATTRIBUTE_COLUMNS', '') or env_var('HISTORY_CUSTOM_ATTRIBUTES', ''), []
+    ) or [] -%}
     {%- set reserved = [] -%}
     {%- if execute and names -%}
         {%- set reserved = run_query(

@@ -30,7 +30,20 @@
     cast({{ local_time(instant, zone) }} as date)
 {%- endmacro %}
 
+{#-
+    The instant at which a local day begins: when the clock first shows it. Where clocks go back
+    over midnight, it shows 0:00 twice, and DuckDB takes the second.
+-#}
+{% macro day_start(day, zone) -%}
+    {%- set midnight = "timezone('" ~ zone ~ "', cast(" ~ day ~ " as timestamp))" -%}
+    case
+        when cast({{ local_time(midnight ~ ' - interval 1 hour', zone) }} as date) = {{ day }}
+            then {{ midnight }} - interval 1 hour
+        else {{ midnight }}
+    end
+{%- endmacro %}
+
 {#- The instant at which a day of the server begins. -#}
 {% macro server_day_start(day) -%}
-    timezone('{{ server_timezone() }}', cast({{ day }} as timestamp))
+    {{ day_start(day, server_timezone()) }}
 {%- endmacro %}

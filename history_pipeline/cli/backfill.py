@@ -125,7 +125,22 @@ def _backfill(
                 return None
             console.print(f"run {attempt.run_id}: {attempt.contacts} contacts, {days}")
             _ask_window_by_window(settings, layout, attempt, launcher)
-            return attempts.finish(attempt)
+            finished = attempts.finish(attempt)
+        _draw(launcher, console)
+        return finished
+
+
+def _draw(launcher: Launcher, console: Console) -> None:
+    """All is published by now: pictures that cannot be drawn make no run fail."""
+    try:
+        launcher.report()
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the next report tries again
+        console.print(
+            f"the charts could not be drawn ({type(exc).__name__}); `history-pipeline report` "
+            "tries again",
+            style="bold red",
+            soft_wrap=True,
+        )
 
 
 @contextmanager
@@ -200,7 +215,7 @@ def _ask_window_by_window(
     for window in due:
         # a signal that comes between two steps is Dagster's, which forgets it with the last one
         stopping.obey()
-        launcher.backfill(window, attempt.run_id, is_last=window == due[-1])
+        launcher.backfill(window, attempt.run_id)
     if not due:
         launcher.load_and_publish()
 

@@ -79,8 +79,9 @@ def _observation(row: Row) -> str:
 
 def _reject(row: Row) -> str:
     resolved = f", read since ({_moment(row['resolved_at'])})" if row["resolved_at"] else ""
+    mentioned = "" if row["is_its_id"] else "a record that mentions it: "
     return (
-        f"{row['reason']}: asked for {row['requested_contact_id']}, window of "
+        f"{mentioned}{row['reason']}: asked for {row['requested_contact_id']}, window of "
         f"{row['window_start']}, {row['source']}, seen {_moment(row['seen_at'])}{resolved}"
     )
 

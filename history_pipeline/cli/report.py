@@ -20,9 +20,7 @@ def run_report() -> int:
         raise ConfigurationError(
             f"nothing is published in {layout.root} yet; run `history-pipeline backfill` first"
         )
-    written = page.write(
-        layout, server=settings.url, zone=settings.business_zone, now=datetime.now(UTC)
-    )
+    written = page.write(layout, server=settings.url, now=datetime.now(UTC))
     own_console().print(
         f"written: {written.path} ({written.size / 1e6:.1f} MB; it opens with no network)",
         soft_wrap=True,

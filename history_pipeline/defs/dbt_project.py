@@ -47,6 +47,7 @@ def environment_layout() -> Layout:
 
 def environment(layout: Layout) -> dict[str, str]:
     """What dbt is told from outside: one file to work on, and nothing written beside it."""
+    limit = told("HISTORY_DBT_MEMORY_LIMIT")
     return {
         "HISTORY_WAREHOUSE_PATH": str(layout.warehouse),
         # where dagster-dbt finds what parsing has left; a build writes where its caller says
@@ -56,23 +57,25 @@ def environment(layout: Layout) -> dict[str, str]:
         "DBT_PROFILES_DIR": str(directory()),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_NO_VERSION_CHECK": "1",
+        "HISTORY_BUILT_BY_PIPELINE": "1",
+        **({"HISTORY_DBT_MEMORY_LIMIT": limit} if limit else {}),
     }
 
 
 def variables(settings: Settings) -> dict[str, str]:
     """What of the configuration the models depend on."""
-    zone = settings.business_timezone
     return {
         "GWS_TIMEZONE": settings.timezone,
+        "HISTORY_BUSINESS_TIMEZONE": settings.business_zone,
+        "HISTORY_SOURCES": ",".join(source.value for source in settings.sources),
         "HISTORY_ATTRIBUTE_COLUMNS": json.dumps(settings.column_attributes),
-        **({"HISTORY_BUSINESS_TIMEZONE": zone} if zone else {}),
     }
 
 
 def fingerprint(settings: Settings) -> str:
     """Which models these are, with which settings: the same name only for the same rows."""
-    told = json.dumps(variables(settings), sort_keys=True)
-    return f"{_digest()}-{hashlib.blake2b(told.encode(), digest_size=8).hexdigest()}"
+    chosen = json.dumps(variables(settings), sort_keys=True)
+    return f"{_digest()}-{hashlib.blake2b(chosen.encode(), digest_size=8).hexdigest()}"
 
 
 def manifest(layout: Layout) -> Path:

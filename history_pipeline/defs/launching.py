@@ -44,17 +44,17 @@ class Launcher:
     def refresh_contacts(self) -> None:
         self._run(_CONTACTS, {})
 
-    def backfill(self, window: Window, run_id: str, *, is_last: bool) -> None:
-        """Asks for one window as a part of the attempt `run_id`, loads it and publishes. The report
-        is drawn once, after the last one."""
+    def backfill(self, window: Window, run_id: str) -> None:
+        """Asks for one window as a part of the attempt `run_id`, loads it and publishes."""
         self._pipeline.attempt = run_id
-        self._run(
-            [*_HISTORY, *(_REPORT if is_last else [])],
-            {**partitions.range_tags(window), home.ATTEMPT_TAG: run_id},
-        )
+        self._run(_HISTORY, {**partitions.range_tags(window), home.ATTEMPT_TAG: run_id})
 
     def load_and_publish(self) -> None:
-        self._run([*_AFTER, *_REPORT], {})
+        self._run(_AFTER, {})
+
+    def report(self) -> None:
+        """Draws what is published."""
+        self._run(_REPORT, {})
 
     def _run(self, keys: Sequence[dg.AssetKey], tags: Mapping[str, str]) -> None:
         run_id = str(uuid.uuid4())

@@ -197,10 +197,13 @@ def _build(
         dbt_executable=executable,
         global_config_flags=flags,
     )
+    flags_ = _flags(layout, settings)
+    if flags_:
+        publishing.unmark_modelled(layout)
     # without a context, dagster-dbt wants to be told which manifest
     manifest = None if context else _MANIFEST
     build = cli.cli(
-        ["build", "--exclude-resource-types", "unit_test", *_flags(layout, settings)],
+        ["build", "--exclude-resource-types", "unit_test", *flags_],
         context=context,
         manifest=manifest,
         target_path=layout.dbt / "target",

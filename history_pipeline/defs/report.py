@@ -17,16 +17,12 @@ def report(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult:  # typ
     """`report.html`: volume, backlog, repeat contacts, the week, completeness, runs and rejects as
     charts, in one file that opens with no network. It shows no customer's text.
     """
-    settings = pipeline.settings
-    written = page.write(
-        pipeline.layout, server=settings.url, zone=settings.business_zone, now=utc_now()
-    )
+    written = page.write(pipeline.layout, server=pipeline.settings.url, now=utc_now())
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(written.path),
             "size (MB)": round(written.size / 1e6, 2),
-            "in words": f"{words.summary(written.facts, settings.business_zone)} "
-            f"{words.trust(written.facts)}",
+            "in words": f"{words.summary(written.facts)} {words.trust(written.facts)}",
             "last run": words.last_run(written.facts),
             **_charts(written.facts),
         }

@@ -10,8 +10,8 @@ from history_pipeline.storage.warehouse_checks import first_incomplete_day
 everything = dg.define_asset_job(
     "daily",
     selection=dg.AssetSelection.all(),
-    description="Everything for some days: contacts, their history, warehouse, models and the "
-    "published file.",
+    description="Everything for some days: contacts, their history, warehouse, models, the "
+    "published file and the report.",
 )
 
 

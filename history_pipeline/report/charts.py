@@ -238,10 +238,10 @@ def _calendar(days: list[Day], months: int) -> Spec:
     )
 
 
-_STARTED = {
-    "field": "started",
+_ENDED = {
+    "field": "ended",
     "type": "temporal",
-    "title": "Run started",
+    "title": "Asked until",
     "axis": {"format": "%-d %b %H:%M", "labelOverlap": True},
 }
 
@@ -250,7 +250,7 @@ def throughput(facts: Facts) -> Spec:
     """Requests a second, by run and window."""
     values = [
         {
-            "started": row["started_at"].isoformat(),
+            "ended": row["finished_at"].isoformat(),
             "rate": round(row["requests_per_second"], 2),
             "requests": row["planned"],
             "failed": row["failed"],
@@ -263,11 +263,11 @@ def throughput(facts: Facts) -> Spec:
         values,
         mark={"type": "line", "point": True},
         encoding={
-            "x": _STARTED,
+            "x": _ENDED,
             "y": {"field": "rate", "type": "quantitative", "title": "Requests a second"},
             "color": {"value": _ACCENT},
             "tooltip": [
-                _moment("started", "Started"),
+                _moment("ended", "Asked until"),
                 {"field": "days", "title": "Days asked"},
                 {"field": "rate", "title": "Requests a second"},
                 {"field": "requests", "title": "Requests"},
@@ -281,7 +281,7 @@ def throughput(facts: Facts) -> Spec:
 def latency(facts: Facts) -> Spec:
     """Seconds from a request to its answer, by run and window."""
     values = [
-        {"started": row["started_at"].isoformat(), "which": which, "seconds": round(seconds, 4)}
+        {"ended": row["finished_at"].isoformat(), "which": which, "seconds": round(seconds, 4)}
         for row in facts.runs
         for which, seconds in (("median", row["p50_seconds"]), ("99 in 100", row["p99_seconds"]))
         if seconds is not None
@@ -290,11 +290,11 @@ def latency(facts: Facts) -> Spec:
         values,
         mark={"type": "line", "point": True},
         encoding={
-            "x": _STARTED,
+            "x": _ENDED,
             "y": {"field": "seconds", "type": "quantitative", "title": "Seconds to the answer"},
             "color": _colours("which", {"median": _ACCENT, "99 in 100": _SECOND}),
             "tooltip": [
-                _moment("started", "Started"),
+                _moment("ended", "Asked until"),
                 {"field": "which", "title": "Of the requests"},
                 {"field": "seconds", "title": "Seconds"},
             ],

@@ -88,7 +88,7 @@ _TOTALS = """
         (select count(*) from marts.data_completeness) as day_sources,
         (select count(*) filter (where is_complete) from marts.data_completeness)
             as complete_day_sources,
-        (select max(finished_at) from raw_gws.runs) as last_run_at
+        (select any_value(time_zone) from marts.days) as time_zone
 """
 
 _VOLUME = """
@@ -144,7 +144,11 @@ _RUNS_QUERY = f"""
             run_id,
             window_start,
             quantile_cont(seconds, 0.5) as p50_seconds,
-            quantile_cont(seconds, 0.99) as p99_seconds
+            quantile_cont(seconds, 0.99) as p99_seconds,
+            -- from when its first request was sent: a run of many windows is loaded in between
+            count(*) / nullif(
+                epoch(max(finished_at)) - min(epoch(finished_at) - seconds), 0
+            ) as requests_per_second
         from raw_gws.requests
         group by run_id, window_start
     )
@@ -152,21 +156,20 @@ _RUNS_QUERY = f"""
         runs.run_id,
         runs.window_start,
         runs.window_end - 1 as window_last,
-        min(runs.started_at) as started_at,
+        max(runs.finished_at) as finished_at,
         sum(planned)::bigint as planned,
         sum(answered)::bigint as answered,
         sum(unavailable)::bigint as unavailable,
         sum(gone)::bigint as gone,
         sum(failed)::bigint as failed,
-        sum(planned) / nullif(epoch(max(runs.finished_at) - min(runs.started_at)), 0)
-            as requests_per_second,
+        any_value(requests_per_second) as requests_per_second,
         any_value(p50_seconds) as p50_seconds,
         any_value(p99_seconds) as p99_seconds
     from raw_gws.runs as runs
     left join latencies
         on runs.run_id = latencies.run_id and runs.window_start = latencies.window_start
     group by runs.run_id, runs.window_start, runs.window_end
-    order by started_at desc, runs.window_start desc
+    order by finished_at desc, runs.window_start desc
     limit {_RUNS}
 """
 
@@ -177,7 +180,7 @@ _FAILURES = """
         state = 'failed'
         and (run_id, window_start) = (
             select (run_id, window_start) from raw_gws.runs
-            order by started_at desc, window_start desc limit 1
+            order by finished_at desc, window_start desc limit 1
         )
     group by source, reason
     order by requests desc, source, reason

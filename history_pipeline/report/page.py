@@ -12,7 +12,7 @@ from string import Template
 
 from history_pipeline.report import charts, facts, script, words
 from history_pipeline.report.facts import Facts
-from history_pipeline.storage import files
+from history_pipeline.storage import files, locks
 from history_pipeline.storage.layout import Layout
 
 
@@ -23,16 +23,16 @@ class Written:
     facts: Facts
 
 
-def write(layout: Layout, *, server: str, zone: str, now: datetime) -> Written:
-    """Draws what is published now, in place of an earlier page. `zone` is the business time zone.
-    Raises StorageError."""
+def write(layout: Layout, *, server: str, now: datetime) -> Written:
+    """Draws what is published now, in place of an earlier page. Raises StorageError."""
     found = facts.read(layout)
-    text = render(found, server=server, zone=zone, now=now, drawing=script.source(layout.cache))
-    files.replace_text(text, layout.report)
+    with locks.exclusive(layout.report_lock, "drawing the report", locks.DEADLINE):
+        text = render(found, server=server, now=now, drawing=script.source(layout.cache))
+        files.replace_text(text, layout.report)
     return Written(layout.report, layout.report.stat().st_size, found)
 
 
-def render(found: Facts, *, server: str, zone: str, now: datetime, drawing: str) -> str:
+def render(found: Facts, *, server: str, now: datetime, drawing: str) -> str:
     """The page as text; `drawing` is the script of the chart library."""
     template = Template(
         resources.files("history_pipeline.report").joinpath("page.html").read_text("utf-8")
@@ -41,7 +41,7 @@ def render(found: Facts, *, server: str, zone: str, now: datetime, drawing: str)
     return template.substitute(
         server=html.escape(server),
         written=f"{now:%d %B %Y, %H:%M} UTC",
-        summary=html.escape(words.summary(found, zone)),
+        summary=html.escape(words.summary(found)),
         trust=html.escape(words.trust(found)),
         trust_class="good" if _is_whole(found) else "lacking",
         tiles=_tiles(found),

@@ -9,7 +9,7 @@ from datetime import date
 from history_pipeline.report.facts import Facts
 
 
-def summary(facts: Facts, zone: str) -> str:
+def summary(facts: Facts) -> str:
     totals = facts.totals
     if not facts.first_day or not facts.last_day:
         return (
@@ -18,7 +18,8 @@ def summary(facts: Facts, zone: str) -> str:
         )
     return (
         f"{totals['interactions']:,} interactions of {totals['active_contacts']:,} contacts, "
-        f"{_span(facts.first_day, facts.last_day)}; days and hours are those of {zone}."
+        f"{_span(facts.first_day, facts.last_day)}; days and hours are those of "
+        f"{totals['time_zone']}."
     )
 
 

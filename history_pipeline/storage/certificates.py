@@ -57,9 +57,15 @@ def take(
 ) -> list[Certificate]:
     """Certifies these windows, whose days and ledgers are loaded: those that have a certificate
     keep it. Call it within the load's transaction."""
-    given = []
-    for directory in windows:
-        each = _known(place(layout, directory.name)) or _certify(connection, directory, now)
+    known = {directory: _known(place(layout, directory.name)) for directory in windows}
+    runs = {
+        directory: files.read_json(directory / "run.json")
+        for directory, each in known.items()
+        if each is None
+    }
+    sums = _sums_by_day(connection, list(runs.values()))
+    given = [known[directory] or _certify(runs[directory], sums, now) for directory in windows]
+    for each in given:
         connection.execute(
             "delete from raw_gws.certificates "
             "where run_id = ? and window_start = ? and window_end = ?",
@@ -68,7 +74,6 @@ def take(
         connection.execute(
             f"insert into raw_gws.certificates values ({', '.join('?' * len(each))})", each
         )
-        given.append(each)
     return given
 
 
@@ -88,46 +93,69 @@ def paths(layout: Layout, run_id: str) -> list[Path]:
     return sorted(layout.certificates.glob(f"{run_id}.*.json"))
 
 
-def content_hash(connection: duckdb.DuckDBPyConnection, start: str, end: str) -> tuple[Any, ...]:
-    """(interactions, attributes, hash) of the days from `start` to before `end`, as loaded."""
-    found = connection.execute(
+def content_hash(connection: duckdb.DuckDBPyConnection, start: date, end: date) -> str:
+    """That of the days from `start` to before `end`, as they are loaded now."""
+    run = {"window_start": start.isoformat(), "window_end": end.isoformat()}
+    return _added(_sums_by_day(connection, [run]), start, end)[2]
+
+
+_Sums = dict[date, tuple[int, int, int, int]]
+"""By day: interactions, attributes, and the two halves of the sum over all rows' digests."""
+
+_HALF = 1 << 64
+
+
+def _sums_by_day(connection: duckdb.DuckDBPyConnection, runs: list[dict[str, Any]]) -> _Sums:
+    """Of the days of these runs' windows. Each day is read once, however many windows have it."""
+    if not runs:
+        return {}
+    first = min(run["window_start"] for run in runs)
+    end = max(run["window_end"] for run in runs)
+    rows = connection.execute(
         f"""
         with days as not materialized (
             from raw_gws.interactions where window_date >= ? and window_date < ?
         ),
         texts as (
-            select true as is_interaction, to_json(held)::varchar as content
+            select held.window_date, true as is_interaction, to_json(held)::varchar as content
             from (select * exclude ({_WHEN_SEEN}) from days) as held
             union all
-            select false, to_json(held)::varchar
-            from raw_gws.interaction_attributes as held semi join days using (interaction_id)
+            select days.window_date, false, to_json(held)::varchar
+            from raw_gws.interaction_attributes as held join days using (interaction_id)
         )
         select
+            window_date,
             count(*) filter (where is_interaction),
             count(*) filter (where not is_interaction),
-            printf(
-                '%016x%016x',
-                (coalesce(sum(md5_number_upper(content)), 0) % 18446744073709551616)::ubigint,
-                (coalesce(sum(md5_number_lower(content)), 0) % 18446744073709551616)::ubigint
-            )
+            sum(md5_number_upper(content)),
+            sum(md5_number_lower(content))
         from texts
+        group by window_date
         """,
-        [start, end],
-    ).fetchone()
-    return tuple(found or ())
+        [first, end],
+    ).fetchall()
+    return {day: (count, attributes, up, low) for day, count, attributes, up, low in rows}
 
 
-def _certify(connection: duckdb.DuckDBPyConnection, directory: Path, now: datetime) -> Certificate:
-    run = files.read_json(directory / "run.json")
-    start, end = run["window_start"], run["window_end"]
-    interactions, attributes, hash_ = content_hash(connection, start, end)
+def _added(sums: _Sums, start: date, end: date) -> tuple[int, int, str]:
+    """(interactions, attributes, hash) of the days from `start` to before `end`."""
+    of_days = [each for day, each in sums.items() if start <= day < end]
+    interactions, attributes, upper, lower = (
+        sum(column) for column in zip((0, 0, 0, 0), *of_days, strict=True)
+    )
+    return interactions, attributes, f"{upper % _HALF:016x}{lower % _HALF:016x}"
+
+
+def _certify(run: dict[str, Any], sums: _Sums, now: datetime) -> Certificate:
+    start, end = (date.fromisoformat(run[name]) for name in ("window_start", "window_end"))
+    interactions, attributes, hash_ = _added(sums, start, end)
     counts = {
         name: sum(account[name] for account in run["accounts"]) for name in (*_COUNTS, "rejects")
     }
     return Certificate(
         run_id=run["run_id"],
-        window_start=date.fromisoformat(start),
-        window_end=date.fromisoformat(end),
+        window_start=start,
+        window_end=end,
         interactions=interactions,
         attributes=attributes,
         content_hash=hash_,

@@ -73,6 +73,10 @@ class Layout:
         return self.root / "report.html"
 
     @property
+    def report_lock(self) -> Path:
+        return self.root / "report.lock"
+
+    @property
     def cache(self) -> Path:
         """What is made again where it is missing."""
         return self.root / "cache"

@@ -62,6 +62,13 @@ def model_state(layout: Layout) -> ModelState:
     return ModelState(*rows[0]) if rows else ModelState(0, 0, None, 0, 0)
 
 
+def unmark_modelled(layout: Layout) -> None:
+    """The models are about to become others: should that break off, they are a mixture, which
+    nobody may publish or go on from. Call it with the warehouse's lock held."""
+    with database.writing(layout.warehouse, layout.scratch) as connection:
+        connection.execute("update raw_gws.load_state set modelled_as = null")
+
+
 def mark_modelled(layout: Layout, as_: str | None = None) -> None:
     """The models were built over all that is loaded. Call it with the warehouse's lock held."""
     with database.writing(layout.warehouse, layout.scratch) as connection:

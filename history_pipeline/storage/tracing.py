@@ -51,12 +51,13 @@ def trace(layout: Layout, interaction_id: str) -> Trace:
             found.modelled = _rows(connection, _MODELLED.format(id=name))
             found.versions = _rows(connection, _VERSIONS.format(id=name))
             found.rejects = _rows(connection, _REJECTS.format(id=name))
+            certified = _rows(connection, _CERTIFICATES)
             loaded = dict(
                 connection.execute("select path, loaded_at from raw_gws.loaded_files").fetchall()
             )
             days = [row[0] for row in connection.execute(_DAYS.format(id=name)).fetchall()]
     else:
-        loaded, days = {}, []
+        loaded, days, certified = {}, [], []
     with database.in_memory(layout.scratch) as connection:
         held = [path for path in map(layout.day, days) if path.exists()] or layout.day_files()
         found.observations = _observations(connection, held, interaction_id)
@@ -66,12 +67,16 @@ def trace(layout: Layout, interaction_id: str) -> Trace:
         found.files.append(
             {"path": path, "bytes": path.stat().st_size, "loaded_at": loaded.get(relative)}
         )
-    found.certificates = [
-        row
-        for request in found.requests
-        if request["gave_row"]
-        for row in _certificates(layout, request)
-    ]
+    gave = {
+        (row["run_id"], row["window_start"], row["window_end"])
+        for row in found.requests
+        if row["gave_row"]
+    }
+    for row in certified:
+        of_window = (row["run_id"], row["window_start"], row["window_end"])
+        if of_window in gave:
+            row["path"] = certificates.place(layout, ".".join(map(str, of_window)))
+            found.certificates.append(row)
     return found
 
 
@@ -99,11 +104,13 @@ def _requests(connection: duckdb.DuckDBPyConnection, layout: Layout, found: Trac
     """Who names the interaction was asked for it, in every run over its day."""
     contacts = {
         contact
-        for row in (*found.observations, *found.versions)
-        for contact in (row["requested_contact_id"], row["contact_id"])
+        for row in (*found.observations, *found.versions, *found.rejects)
+        for contact in (row["requested_contact_id"], row.get("contact_id"))
         if contact is not None
     }
-    days = {row["window_date"] for row in found.observations}
+    days = {row["window_date"] for row in found.observations} | {
+        row["window_start"] for row in found.rejects
+    }
     told = [
         (directory, files.read_json(directory / "run.json"))
         for directory in layout.window_ledgers()
@@ -139,13 +146,6 @@ def _covers(name: str, days: Iterable[date]) -> bool:
     return any(start <= day < end for day in days)
 
 
-def _certificates(layout: Layout, request: Row) -> list[Row]:
-    name = f"{request['run_id']}.{request['window_start']}.{request['window_end']}"
-    path = certificates.place(layout, name)
-    known = files.read_json(path)
-    return [{"path": path, "content_hash": known["content_hash"]}] if known else []
-
-
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
     result = connection.execute(query)
     names = [column[0] for column in result.description or []]
@@ -171,8 +171,14 @@ _VERSIONS = """
     from marts.interactions_history where interaction_id = {id} order by version
 """
 
+_CERTIFICATES = """
+    select run_id, window_start, window_end, content_hash from raw_gws.certificates
+"""
+
+# of a payload that DuckDB cannot read, the id may be anywhere
 _REJECTS = """
-    select reject_id, reason, requested_contact_id, window_start, source, seen_at, resolved_at
+    select reject_id, reason, requested_contact_id, window_start, source, seen_at, resolved_at,
+        json_valid(payload) as is_its_id
     from raw_gws.rejects
     where case
         when json_valid(payload) then json_extract_string(payload, '$.id') = {id}

@@ -112,6 +112,10 @@ class Marts:
                 asked.add(ours)
         return {day: sorted(overlapped[day]) for day in sorted(asked)}
 
+    def is_whole(self, day: date) -> bool:
+        """Whether all of the server's days that it overlaps were asked."""
+        return day in self.business_days and set(self.business_days[day]) <= set(self.days)
+
     def _quarters(self, first: date, end: date) -> Iterator[datetime]:
         moment = datetime(first.year, first.month, first.day, tzinfo=UTC)
         while moment < datetime(end.year, end.month, end.day, tzinfo=UTC):
@@ -150,7 +154,7 @@ class Marts:
             }
 
     def _contacts(self) -> Iterator[Row]:
-        last_day = max(self.business_days)
+        last_day = max(day for day in self.business_days if self.is_whole(day))
         for contact_id in self.listed | self.by_contact.keys():
             theirs = self.by_contact.get(contact_id, [])
             channels = Counter(each.channel for each in theirs)
@@ -242,7 +246,9 @@ class Marts:
                 "with_contact": len(named),
                 "followed_by_repeat": followed,
                 "repeat_share": followed / len(named) if named else None,
-                "is_final": day + timedelta(days=7) <= max(self.business_days),
+                "is_final": all(
+                    self.is_whole(day + timedelta(days=later)) for later in range(1, 8)
+                ),
             }
 
     def _repeat_contacts(self) -> Iterator[Row]:
@@ -283,7 +289,9 @@ class Marts:
                 "day": day,
                 "first_server_day": theirs[0],
                 "last_server_day": theirs[-1],
-                "is_complete": set(theirs) <= set(self.days),
+                "is_asked_whole": self.is_whole(day),
+                "is_complete": self.is_whole(day),
+                "time_zone": str(self.zone),
             }
 
 

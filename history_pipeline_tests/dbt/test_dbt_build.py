@@ -417,7 +417,35 @@ def test_unit_tests_agree_with_answers_worked_out_by_hand(builder: Builder, empt
     done = builder.dbt("test", "--select", "test_type:unit")
     builder.warehouse.unlink()
     assert done.returncode == 0, done.stdout
-    assert "PASS=10" in done.stdout
+    assert "PASS=11" in done.stdout, "ten, and the note of who builds"
+
+
+def test_what_is_built_by_hand_is_noted(builder: Builder, empty: Build) -> None:
+    """The pipeline builds everything anew before it publishes; whoever parses or asks for the
+    freshness has built nothing."""
+    shutil.copy(empty.warehouse, builder.warehouse)
+
+    def noted_after(*arguments: str, **environment: str) -> list[tuple[str | None]]:
+        with duckdb.connect(str(builder.warehouse)) as connection:
+            connection.execute("delete from raw_gws.load_state")
+            connection.execute("insert into raw_gws.load_state values (1, 1, 3, 'these')")
+        done = builder.dbt(*arguments, **environment)
+        assert done.returncode == 0, done.stdout
+        with duckdb.connect(str(builder.warehouse), read_only=True) as connection:
+            return connection.sql("select modelled_as from raw_gws.load_state").fetchall()
+
+    only = ("run", "--select", "attribute_names")
+    assert noted_after(*only) == [(None,)]
+    assert noted_after(*only, HISTORY_BUILT_BY_PIPELINE="1") == [("these",)]
+    builder.warehouse.unlink()
+
+
+@pytest.mark.parametrize("told", ["OrderNo", " ", "null"])
+def test_names_that_are_no_list_do_not_keep_dagster_from_loading(
+    builder: Builder, told: str
+) -> None:
+    done = builder.dbt("parse", HISTORY_CUSTOM_ATTRIBUTES=told)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow

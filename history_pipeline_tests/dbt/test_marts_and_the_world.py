@@ -112,6 +112,10 @@ def site(
             goes_on = models._flags(layout, settings) == []
             assert goes_on == (days.start == late)
             models.publish(layout, settings)
+            assert not models._are_old(layout, settings)
+        elsewhere = settings.model_copy(update={"business_timezone": "Pacific/Auckland"})
+        assert models._are_old(layout, elsewhere)
+        assert models._flags(layout, elsewhere) == ["--full-refresh"]
     yield Site(layout, wanted(case))
 
 

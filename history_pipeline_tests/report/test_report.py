@@ -75,9 +75,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 def text_of(layout: Layout) -> str:
-    return page.write(
-        layout, server="https://gws.example.com/<x>", zone="Europe/Berlin", now=NOW
-    ).path.read_text()
+    written = page.write(layout, server="https://gws.example.com/<x>", now=NOW)
+    return written.path.read_text()
 
 
 def specs_in(text: str) -> dict[str, Any]:

@@ -14,6 +14,14 @@ from history_pipeline_tests.storage.lake import Lake, observation
 LOCKS = ("warehouse.lock", "warehouse.queue")
 
 
+def test_models_that_break_off_are_nobodys(lake: Lake) -> None:
+    lake.load()
+    publishing.mark_modelled(lake.layout, "these")
+    assert publishing.model_state(lake.layout).modelled_as == "these"
+    publishing.unmark_modelled(lake.layout)
+    assert publishing.model_state(lake.layout).modelled_as is None
+
+
 def load_and_model(lake: Lake, run: int = 0) -> None:
     lake.load(run)
     publishing.mark_modelled(lake.layout)

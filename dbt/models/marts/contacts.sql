@@ -19,7 +19,7 @@ interactions as (
 ),
 
 last_day as (
-    select max(day) as day from recent_days
+    select max(day) filter (where is_asked_whole) as day from recent_days
 ),
 
 recent as (

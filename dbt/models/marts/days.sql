@@ -5,7 +5,9 @@ with data_completeness as (
 server_days as (
     select
         day as server_day,
-        bool_and(is_complete) as is_complete
+        count(*) filter (
+            where is_complete and source in ('{{ configured_sources() | join("', '") }}')
+        ) = {{ configured_sources() | length }} as is_complete
     from data_completeness
     group by day
 ),
@@ -44,13 +46,10 @@ bounds as (
         day,
         server_days,
         is_complete,
+        {{ local_day(day_start('day', business_timezone()), server_timezone()) }}
+            as first_server_day,
         {{ local_day(
-            "timezone('" ~ business_timezone() ~ "', cast(day as timestamp))",
-            server_timezone()
-        ) }} as first_server_day,
-        {{ local_day(
-            "timezone('" ~ business_timezone() ~ "', cast(day + 1 as timestamp))"
-            ~ " - interval 1 microsecond",
+            day_start('day + 1', business_timezone()) ~ ' - interval 1 microsecond',
             server_timezone()
         ) }} as last_server_day
     from days
@@ -58,8 +57,10 @@ bounds as (
 
 select
     day,
+    '{{ business_timezone() }}' as time_zone,
     first_server_day,
     last_server_day,
+    server_days = last_server_day - first_server_day + 1 as is_asked_whole,
     is_complete and server_days = last_server_day - first_server_day + 1 as is_complete
 from bounds
 order by day

@@ -6,6 +6,16 @@ days as (
     select * from {{ ref('days') }}
 ),
 
+-- how many of the seven days after it are complete
+complete_days as (
+    select
+        days.day,
+        count(*) filter (where later.is_complete) as days_after
+    from days
+    inner join days as later on later.day > days.day and later.day <= days.day + 7
+    group by days.day
+),
+
 owned as (
     select
         owner_id,
@@ -46,6 +56,7 @@ select
     counted.with_contact,
     counted.followed_by_repeat,
     counted.followed_by_repeat / nullif(counted.with_contact, 0) as repeat_share,
-    counted.day + 7 <= coalesce((select max(day) from days), counted.day) as is_final
+    coalesce(complete_days.days_after = 7, false) as is_final
 from counted
+left join complete_days on counted.day = complete_days.day
 order by counted.day, counted.owner_id
