@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-import duckdb
-
 from history_pipeline.storage import completeness, database
 from history_pipeline.storage.completeness import Day
 from history_pipeline.storage.layout import Layout
@@ -53,28 +51,22 @@ class Facts:
 def read(layout: Layout) -> Facts:
     """Raises StorageError where nothing is published, or not by this version."""
     with database.reading(layout.published, layout.scratch) as connection:
-        (totals,) = _rows(connection, _TOTALS)
+        (totals,) = database.rows(connection, _TOTALS)
         days = (totals["last_day"] - totals["first_day"]).days + 1 if totals["first_day"] else 0
         grain = "day" if days <= _DAYS_BY_DAY else "week" if days <= _DAYS_BY_WEEK else "month"
         return Facts(
             grain=grain,
             totals=totals,
-            volume=_rows(connection, _VOLUME.format(grain=grain)),
-            backlog=_rows(connection, _BACKLOG.format(grain=grain)),
-            repeats=_rows(connection, _REPEATS.format(grain=grain)),
-            hours=_rows(connection, _HOURS),
+            volume=database.rows(connection, _VOLUME.format(grain=grain)),
+            backlog=database.rows(connection, _BACKLOG.format(grain=grain)),
+            repeats=database.rows(connection, _REPEATS.format(grain=grain)),
+            hours=database.rows(connection, _HOURS),
             calendar=completeness.days(layout),
-            runs=_rows(connection, _RUNS_QUERY)[::-1],
-            failures=_rows(connection, _FAILURES),
-            rejects=_rows(connection, _REJECTS),
-            attributes=_rows(connection, _ATTRIBUTES),
+            runs=database.rows(connection, _RUNS_QUERY)[::-1],
+            failures=database.rows(connection, _FAILURES),
+            rejects=database.rows(connection, _REJECTS),
+            attributes=database.rows(connection, _ATTRIBUTES),
         )
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
-    result = connection.execute(query)
-    names = [column[0] for column in result.description or []]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 _TOTALS = """

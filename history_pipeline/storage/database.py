@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -149,6 +149,13 @@ def translating(what: str, database_file: Path | None = None) -> Iterator[None]:
             raise MemoryExhausted(f"DuckDB ran out of memory on {what}") from exc
         advice = f"; {_IF_DAMAGED}" if database_file is not None else ""
         raise StorageError(f"DuckDB failed on {what}: {_first_line(exc)}{advice}") from exc
+
+
+def rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """A query's rows, by the names of its columns."""
+    result = connection.execute(query)
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def shares(rows: int, size: int = 0) -> int:

@@ -48,10 +48,10 @@ def trace(layout: Layout, interaction_id: str) -> Trace:
     if layout.published.exists():
         with database.reading(layout.published, layout.scratch) as connection:
             name = quote(interaction_id)
-            found.modelled = _rows(connection, _MODELLED.format(id=name))
-            found.versions = _rows(connection, _VERSIONS.format(id=name))
-            found.rejects = _rows(connection, _REJECTS.format(id=name))
-            certified = _rows(connection, _CERTIFICATES)
+            found.modelled = database.rows(connection, _MODELLED.format(id=name))
+            found.versions = database.rows(connection, _VERSIONS.format(id=name))
+            found.rejects = database.rows(connection, _REJECTS.format(id=name))
+            certified = database.rows(connection, _CERTIFICATES)
             loaded = dict(
                 connection.execute("select path, loaded_at from raw_gws.loaded_files").fetchall()
             )
@@ -87,7 +87,7 @@ def _observations(
     if not days:
         return []
     with damage.looked_for(days=days):
-        return _rows(
+        return database.rows(
             connection,
             f"""
             select window_date, source, contact_id, requested_contact_id, media_type, started_at,
@@ -120,7 +120,7 @@ def _requests(connection: duckdb.DuckDBPyConnection, layout: Layout, found: Trac
         return []
     ledgers = [directory / parts.LEDGER_FILE for directory, _ in told]
     with damage.looked_for(ledgers=[directory for directory, _ in told]):
-        rows = _rows(
+        rows = database.rows(
             connection,
             f"""
             select filename, contact_id, window_start, window_end, source, state, interactions,
@@ -144,12 +144,6 @@ def _covers(name: str, days: Iterable[date]) -> bool:
     """Whether the window of a ledger's directory has one of the days."""
     start, end = map(date.fromisoformat, name.rsplit(".", 2)[1:])
     return any(start <= day < end for day in days)
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
-    result = connection.execute(query)
-    names = [column[0] for column in result.description or []]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 _DAYS = """
