@@ -36,7 +36,9 @@ counted as (
         arg_max(owner_user_name, started_at) as owner_user_name,
         count(*) as handled,
         count(duration_seconds) as ended,
-        coalesce(sum(duration_seconds), 0) as total_duration_seconds,
+        -- the server's times are in milliseconds; a sum of floats has more digits, which depend
+        -- on the order of the rows
+        round(coalesce(sum(duration_seconds), 0), 3) as total_duration_seconds,
         quantile_cont(duration_seconds, [0.5, 0.9]) as durations,
         count(contact_id) as with_contact,
         count(*) filter (where days_until_next <= 7) as followed_by_repeat
