@@ -41,6 +41,10 @@ class RequestState(StrEnum):
     FAILED = "failed"
 
 
+TRUNCATED = "truncated: the server cuts its answers, and the parts do not prove to be all"
+"""Why a request has failed that was answered, in an outcome's `error`."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
     """A half-open span of the server's local days: `start` is in, `end` is out."""

@@ -154,6 +154,7 @@ class Settings(Credentials):
     window_days: int = _env("HISTORY_WINDOW_DAYS", 31, ge=1, le=366)
     overlap_days: int = _env("HISTORY_OVERLAP_DAYS", 1, ge=0, le=31)
     lookback_days: int = _env("HISTORY_LOOKBACK_DAYS", 7, ge=1, le=31)
+    audit_share: float = _env("HISTORY_AUDIT_SHARE", 0.005, ge=0, le=1, allow_inf_nan=False)
     business_timezone: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
         "HISTORY_BUSINESS_TIMEZONE", None
     )

@@ -8,7 +8,7 @@ from history_pipeline.defs.ownership import OWNERS
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.history.extraction import Extraction, extract
 from history_pipeline.history.running import run
-from history_pipeline.model import RequestState, Window
+from history_pipeline.model import TRUNCATED, RequestState, Window
 
 
 @dg.asset(
@@ -29,6 +29,12 @@ from history_pipeline.model import RequestState, Window
             "sources_available",
             asset="interactions",
             description="The server offers every source that the latest run asked.",
+        ),
+        dg.AssetCheckSpec(
+            "answers_are_whole",
+            asset="interactions",
+            description="No answer of the latest run was cut beyond what its parts could prove, "
+            "and those that were audited were the same the other way round.",
         ),
     ],
 )
@@ -69,6 +75,7 @@ def _checks(extraction: Extraction, window: Window) -> list[dg.AssetCheckResult]
     failed, planned = states[RequestState.FAILED], sum(states.values())
     unavailable = [source for source, requests in missing.items() if requests]
     return [
+        _whole(extraction, window),
         dg.AssetCheckResult(
             check_name="every_request_answered",
             passed=failed == 0,
@@ -105,3 +112,24 @@ def _checks(extraction: Extraction, window: Window) -> list[dg.AssetCheckResult]
             },
         ),
     ]
+
+
+def _whole(extraction: Extraction, window: Window) -> dg.AssetCheckResult:
+    findings, cut = extraction.findings, extraction.account.errors[TRUNCATED]
+    passed = not cut and not findings.disagreed
+    return dg.AssetCheckResult(
+        check_name="answers_are_whole",
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{findings.parted:,} answers were asked for in parts, {cut:,} of them in "
+        f"vain; {findings.audited:,} were audited, {findings.disagreed:,} of them disagreed",
+        metadata={
+            "days": shown.days(window),
+            **shown.remedy(
+                passed,
+                "see «Answers that are cut» in docs/operating.md: have the server's limit raised, "
+                "or ask in smaller windows (HISTORY_WINDOW_DAYS)",
+                "raw_gws.requests where state = 'failed'",
+            ),
+        },
+    )

@@ -43,6 +43,8 @@ def requests(extraction: Extraction, window: Window) -> dict[str, Any]:
         ),
         "rejects in the answers": sum(a.rejects for _, each in extraction.windows for a in each),
         "retries": account.retries,
+        "requests asked in parts": extraction.findings.parted,
+        "requests audited": extraction.findings.audited,
         "requests a second": round(rate, 1),
         **{name: round(value, 3) for name, value in latencies.items() if value is not None},
         "run_id in raw_gws": extraction.run_id,

@@ -19,6 +19,16 @@ EMPTY = msgspec.Raw(b"[]")
 _decode = msgspec.json.Decoder(list[Any]).decode
 _apart = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
+_LEAST_RECORD = 24
+"""Bytes of the shortest record that has an id and a start."""
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
 
 def array(records: list[msgspec.Raw]) -> msgspec.Raw:
     """An answer of these records."""
@@ -28,6 +38,28 @@ def array(records: list[msgspec.Raw]) -> msgspec.Raw:
 def size(answer: msgspec.Raw) -> int:
     """Bytes of JSON."""
     return memoryview(answer).nbytes
+
+
+def count(answer: msgspec.Raw) -> int:
+    """How many records it has."""
+    return len(records(answer))
+
+
+def is_shorter(answer: msgspec.Raw, length: int) -> bool:
+    """Whether it is too small to have so many readable records: cheaper than to count them."""
+    return size(answer) < length * _LEAST_RECORD
+
+
+def by_identity(answer: msgspec.Raw) -> dict[str | bytes, msgspec.Raw]:
+    """Every record, by its id; by itself where it has none. In the order in which they came."""
+    return {_identity(record): record for record in records(answer)}
+
+
+def _identity(record: msgspec.Raw) -> str | bytes:
+    try:
+        return _named(record).id
+    except (*UNDECODABLE, msgspec.ValidationError):
+        return bytes(record)
 
 
 def decoded(answer: msgspec.Raw) -> list[Any]:

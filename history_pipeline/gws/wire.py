@@ -61,6 +61,7 @@ class Filter:
     media_type: str | None = None
     attributes: tuple[str, ...] = ()
     search: tuple[tuple[str, str], ...] = ()
+    is_descending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def _common(window: Window, source: Source, criteria: Filter) -> dict[str, Any]:
     body: dict[str, Any] = {
         "fromDate": (window.start - overlap).isoformat(),
         "toDate": (window.last + overlap).isoformat(),
-        "sort": "asc",
+        "sort": "desc" if criteria.is_descending else "asc",
         "source": source.value,
     }
     if criteria.media_type:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from history_pipeline.history.scrutiny import Findings
 from history_pipeline.model import Outcome, RequestState
 
 _BASE, _STEP, _BUCKETS = 0.0005, 1.25, 64
@@ -49,6 +50,7 @@ class Account:
     latencies: Latencies = field(default_factory=Latencies)
     seconds: float = 0.0
     asked: int = 0
+    findings: Findings = field(default_factory=Findings)
 
     def add(self, outcome: Outcome) -> None:
         self.states[outcome.state] += 1

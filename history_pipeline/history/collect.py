@@ -1,17 +1,17 @@
 """Asks one window for every contact, main then archive, so many at once, and accounts for each.
 
 Knows attempts, their retries, and when a run cannot go on. Does not know what a record looks like
-(`flatten`), how parts are written (`recording`) or what several requests together mean
-(`verdicts`).
+(`flatten`), how parts are written (`recording`), what several requests together mean (`verdicts`)
+or whether an answer is all there is (`scrutiny`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,9 +27,18 @@ from history_pipeline.gws import wire
 from history_pipeline.gws.inquiry import Answer, Inquiry
 from history_pipeline.gws.insisting import PATIENCE, Asker, uninterrupted
 from history_pipeline.history.account import Account
+from history_pipeline.history.parting import Part
 from history_pipeline.history.recording import Recorder
+from history_pipeline.history.scrutiny import Looked, Scrutiny
 from history_pipeline.history.verdicts import Verdicts, unavailable
-from history_pipeline.model import HistoryRequest, Outcome, RequestState, Source, Window
+from history_pipeline.model import (
+    TRUNCATED,
+    HistoryRequest,
+    Outcome,
+    RequestState,
+    Source,
+    Window,
+)
 
 LONGEST_PAUSE = 30.0
 _CHUNK = 1_000
@@ -59,35 +68,46 @@ class Collector:
         task: Task,
         now: Callable[[], datetime],
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+        scrutiny: Scrutiny | None = None,
     ) -> None:
         self._asker = asker
         self._recorder = recorder
         self._verdicts = verdicts
+        self._scrutiny = scrutiny or Scrutiny()
         self._task = task
         self._now = now
         self._on_outcome = on_outcome
         self.account = Account()
 
     async def collect(
-        self, contact_ids: pa.Array, settled: pa.Table, exempt: pa.Table | None = None
+        self,
+        contact_ids: pa.Array,
+        settled: pa.Table,
+        exempt: pa.Table | None = None,
+        taken: Iterable[tuple[Source, str, int]] = (),
     ) -> Account:
         """Settles every request of the window; returns how. Raises ServerUnusable or StorageError
         where it cannot; what was settled until then is on disk. `exempt` (columns contact_id and
-        source) was answered by an earlier run, and is not asked."""
+        source) was answered by an earlier run, and is not asked. `taken` are those of `settled`
+        whose answers were taken as they came, with how many records they had."""
         started = asyncio.get_running_loop().time()
         exempt = settled.slice(0, 0) if exempt is None else exempt
         self.account.planned = len(contact_ids) * len(self._task.sources) - exempt.num_rows
+        self._scrutiny.begin(self.account.planned, taken)
         contacts = self._unsettled(contact_ids, settled, exempt)
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(self._task.concurrency, max(1, len(contact_ids)))):
                     workers.create_task(self._work(contacts))
+            for request in self._scrutiny.longest(self._task.window):
+                await self._again(request)
         except BaseExceptionGroup as group:
             raise _first(group) from None
         spared = pc.sum(pc.equal(exempt["source"], Source.MAIN.value)).as_py() or 0
         self._put_down(self._verdicts.at_end(len(contact_ids), spared))
         await self._recorder.room()
         self.account.interactions, self.account.rejects = self._recorder.counts()
+        self.account.findings = self._scrutiny.findings
         self.account.seconds = asyncio.get_running_loop().time() - started
         return self.account
 
@@ -117,23 +137,21 @@ class Collector:
 
     async def _contact(self, contact_id: str, ended: dict[Source, RequestState]) -> None:
         """Main before archive: an interaction that the archiver moves meanwhile is seen."""
-        blocked: Outcome | None = None
         for source in self._task.sources:
             if source in ended:
                 continue
             request = HistoryRequest(contact_id, self._task.window, source)
             main = ended.get(Source.MAIN)
             if source is Source.ARCHIVE and main not in (None, RequestState.ANSWERED):
-                self._follow(request, main, blocked)
+                self._follow(request, main)
                 continue
             outcome = await self._settle(request)
-            ended[source] = outcome.state
-            blocked = outcome
+            # main that is not proven to be all has answered nevertheless: archive may be asked
+            is_cut = outcome.error == TRUNCATED
+            ended[source] = RequestState.ANSWERED if is_cut else outcome.state
             await self._recorder.room()
 
-    def _follow(
-        self, request: HistoryRequest, main: RequestState | None, blocked: Outcome | None
-    ) -> None:
+    def _follow(self, request: HistoryRequest, main: RequestState | None) -> None:
         """Archive where main has no answer: it must not be asked, and shares main's fate."""
         if main is RequestState.GONE:
             outcome = self._outcome(request, RequestState.GONE, 0, 0.0, error="main: gone")
@@ -150,25 +168,49 @@ class Collector:
             self._put_down([outcome])
             return outcome
         started = asyncio.get_running_loop().time()
-        inquiry = Inquiry(
-            wire.history_path(request.contact_id),
-            wire.history_body(request.window, request.source, self._task.criteria),
-        )
         spent = _Spent()
         try:
-            records = await self._ask(inquiry, request, spent)
+            answer = await self._ask(request, request.window, self._task.criteria, spent)
+            seconds = asyncio.get_running_loop().time() - started
+            looked = await self._look(request, answer)
         except (AttemptSpent, RequestRefused, ContactUnknown) as exc:
             seconds = asyncio.get_running_loop().time() - started
             return self._ended_badly(request, exc, spent.attempts, seconds)
-        finally:
-            self._asker.forget(inquiry)
-        seconds = asyncio.get_running_loop().time() - started
         outcome = self._outcome(request, RequestState.ANSWERED, spent.attempts, seconds)
-        await self._recorder.answer(outcome, records)
-        self._count(outcome)
         _, *others = self._verdicts.answered(outcome)
+        if not looked.is_whole:
+            outcome = replace(outcome, state=RequestState.FAILED, error=TRUNCATED)
+        await self._recorder.answer(outcome, looked.records, looked.length)
+        self._count(outcome)
         self._put_down(others)
         return outcome
+
+    async def _look(self, request: HistoryRequest, answer: Answer) -> Looked:
+        """The answer, or all that its parts hold where it looks cut; those that were put down
+        before and look cut now are asked again first, so that no kill comes in between."""
+
+        async def ask(part: Part) -> Answer:
+            criteria = replace(
+                self._task.criteria,
+                overlap_days=0,
+                media_type=part.media_type,
+                is_descending=part.is_descending,
+            )
+            days = Window(part.first, part.last + timedelta(days=1))
+            return await self._ask(request, days, criteria, _Spent())
+
+        looked = await self._scrutiny.look(request, self._task.criteria, answer, ask)
+        for contact_id in looked.doubtful:
+            await self._again(HistoryRequest(contact_id, request.window, request.source))
+        return looked
+
+    async def _again(self, request: HistoryRequest) -> None:
+        """What was put down as answered is asked again, and archive after main: what the parts
+        of main hold now may have been on its way there."""
+        before = self._task.sources.index(request.source)
+        for source in self._task.sources[before:]:
+            await self._settle(replace(request, source=source))
+            await self._recorder.room()
 
     def _ended_badly(
         self, request: HistoryRequest, exc: Exception, attempts: int, seconds: float
@@ -190,15 +232,24 @@ class Collector:
             self._put_down(self._verdicts.failed(outcome))
         return outcome
 
-    async def _ask(self, inquiry: Inquiry, request: HistoryRequest, spent: _Spent) -> Answer:
-        while True:
-            spent.attempts += 1
-            try:
-                return await uninterrupted(self._asker, inquiry, self._task.patience)
-            except AttemptSpent as exc:
-                if spent.attempts >= self._task.max_attempts or self._condemned(request):
-                    raise
-                await asyncio.sleep(_pause(exc, spent.attempts))
+    async def _ask(
+        self, request: HistoryRequest, days: Window, criteria: wire.Filter, spent: _Spent
+    ) -> Answer:
+        inquiry = Inquiry(
+            wire.history_path(request.contact_id),
+            wire.history_body(days, request.source, criteria),
+        )
+        try:
+            while True:
+                spent.attempts += 1
+                try:
+                    return await uninterrupted(self._asker, inquiry, self._task.patience)
+                except AttemptSpent as exc:
+                    if spent.attempts >= self._task.max_attempts or self._condemned(request):
+                        raise
+                    await asyncio.sleep(_pause(exc, spent.attempts))
+        finally:
+            self._asker.forget(inquiry)
 
     def _condemned(self, request: HistoryRequest) -> bool:
         return request.source is Source.ARCHIVE and self._verdicts.archive_unavailable

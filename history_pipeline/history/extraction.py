@@ -9,9 +9,10 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ from history_pipeline.history.flatten import Flattener
 from history_pipeline.history.opening import open_attempt, utc_now
 from history_pipeline.history.plan import windows
 from history_pipeline.history.recording import Recorder
+from history_pipeline.history.scrutiny import Findings, Scrutiny
 from history_pipeline.history.verdicts import Verdicts
 from history_pipeline.history.zones import odd_zone
 from history_pipeline.model import Outcome, RequestState, Source, Window
@@ -62,6 +64,21 @@ class Extraction:
     windows: list[tuple[Window, list[SourceAccount]]] = field(default_factory=list)
     account: Account = field(default_factory=Account)
     warnings: list[str] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
+
+    def note(self, findings: Findings) -> None:
+        """What the scrutiny of a window's answers has found."""
+        self.findings.parted += findings.parted
+        self.findings.audited += findings.audited
+        self.findings.disagreed += findings.disagreed
+        if findings.disagreed:
+            findings.warnings.append(
+                f"audit: {findings.disagreed} of {findings.audited} requests had more in their "
+                "answers when they were asked the other way round; they were asked in parts"
+            )
+        for warning in findings.warnings:
+            log.warning(warning)
+            self.warnings.append(warning)
 
 
 async def extract(
@@ -113,6 +130,7 @@ async def _extract_windows(
     progress = progress or NoProgress()
     flattener = Flattener(settings.zone, forgotten.read(layout))
     verdicts = _found_out(layout, attempt)
+    scrutiny = Scrutiny(settings.audit_share, attempt.run_id)
     async with connected(settings, patience) as client:
         for window in due:
             _warn(extraction, space.shortage(layout))
@@ -139,14 +157,19 @@ async def _extract_windows(
                         settings.max_attempts,
                         patience,
                     )
-                    collector = Collector(client, recorder, verdicts, task, now, progress.outcome)
-                    account = await collector.collect(planned.contact_ids, settled, planned.exempt)
+                    collector = Collector(
+                        client, recorder, verdicts, task, now, progress.outcome, scrutiny
+                    )
+                    account = await collector.collect(
+                        planned.contact_ids, settled, planned.exempt, _taken(directory)
+                    )
                 scope = _scope(settings)
                 accounts = await _to_its_end(
                     compact, layout, attempt, window, settings.sources, scope, now(), intake
                 )
             extraction.windows.append((window, accounts))
             extraction.account = account
+            extraction.note(account.findings)
     _warn(extraction, odd_zone(flattener, settings.timezone))
 
 
@@ -185,6 +208,13 @@ def _settled(rows: pa.Table) -> Counter[tuple[Source, RequestState]]:
             for each in counts
         }
     )
+
+
+def _taken(directory: Path) -> Iterator[tuple[Source, str, int]]:
+    """Answers that a killed try at a window has taken as they came, with their lengths."""
+    rows = parts.taken(directory)
+    for contact_id, source, received in zip(*(each.to_pylist() for each in rows), strict=True):
+        yield Source(source), contact_id, received
 
 
 def _criteria(settings: Settings) -> wire.Filter:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -19,7 +20,7 @@ from history_pipeline.gws import payloads
 from history_pipeline.history.flatten import Answered, Flattened, Flattener
 from history_pipeline.model import Outcome
 from history_pipeline.storage import parts
-from history_pipeline.storage.schemas import LEDGER, OBSERVATIONS, REJECTS
+from history_pipeline.storage.schemas import OBSERVATIONS, PART_LEDGER, REJECTS
 from history_pipeline.storage.splitting import sorted_by_day
 
 FLUSH_SECONDS = 1.5
@@ -32,13 +33,23 @@ STRETCH = 512 * 1024
 the processor's cache, and what is in flight waits for it."""
 
 
+class _Entry(NamedTuple):
+    """A row of the ledger. `received` is how many records the answer had, of one that was taken as
+    it came."""
+
+    outcome: Outcome
+    interactions: int = 0
+    rejects: int = 0
+    received: int | None = None
+
+
 @dataclass(slots=True)
 class _Filling:
-    """`waiting` are answers that are to be flattened, each with its outcome."""
+    """`waiting` are answers that are to be flattened, each with its outcome and its length."""
 
     flattened: list[Flattened] = field(default_factory=list)
-    ledger: list[tuple[Outcome, int, int]] = field(default_factory=list)
-    waiting: list[tuple[Answered, Outcome]] = field(default_factory=list)
+    ledger: list[_Entry] = field(default_factory=list)
+    waiting: list[tuple[Answered, Outcome, int | None]] = field(default_factory=list)
     waiting_bytes: int = 0
     rows: int = 0
     received: int = 0
@@ -51,8 +62,8 @@ class _Filling:
         self.flattened += flattened
         self.rows += sum(each.observations.num_rows + each.rejects.num_rows for each in flattened)
 
-    def put_down(self, outcome: Outcome, interactions: int = 0, rejects: int = 0) -> None:
-        self.ledger.append((outcome, interactions, rejects))
+    def put_down(self, entry: _Entry) -> None:
+        self.ledger.append(entry)
         self.rows += 1
 
 
@@ -95,15 +106,17 @@ class Recorder:
         await self._written()
         self._raise_failure()
 
-    async def answer(self, outcome: Outcome, records: msgspec.Raw) -> None:
+    async def answer(
+        self, outcome: Outcome, records: msgspec.Raw, received: int | None = None
+    ) -> None:
         """Puts down an answered request with its records, a JSON array. Both reach the disk in the
-        same part."""
+        same part. `received` is how many they are, where they were taken as they came."""
         answered = Answered(outcome.request, records, int(self._now().timestamp() * 1_000_000))
         size = payloads.size(records)
         if size > STRETCH:
-            await self._flatten_large(answered, outcome)
+            await self._flatten_large(answered, outcome, received)
         else:
-            self._filling.waiting.append((answered, outcome))
+            self._filling.waiting.append((answered, outcome, received))
             self._filling.waiting_bytes += size
             if self._filling.waiting_bytes >= STRETCH:
                 self._flatten_waiting()
@@ -111,7 +124,7 @@ class Recorder:
 
     def settle(self, outcome: Outcome) -> None:
         """Puts down a request that has ended without an answer."""
-        self._filling.put_down(outcome)
+        self._filling.put_down(_Entry(outcome))
 
     def counts(self) -> tuple[int, int]:
         """How many interactions have landed, and how many records were set aside."""
@@ -123,13 +136,15 @@ class Recorder:
         waiting, filling.waiting, filling.waiting_bytes = filling.waiting, [], 0
         if not waiting:
             return
-        flattened = self._flatten([answered for answered, _ in waiting])
+        flattened = self._flatten([answered for answered, _, _ in waiting])
         filling.add([flattened])
         counts = zip(flattened.landed, flattened.rejected, strict=True)
-        for (_, outcome), (landed, rejected) in zip(waiting, counts, strict=True):
-            filling.put_down(outcome, landed, rejected)
+        for (_, outcome, received), (landed, rejected) in zip(waiting, counts, strict=True):
+            filling.put_down(_Entry(outcome, landed, rejected, received))
 
-    async def _flatten_large(self, answered: Answered, outcome: Outcome) -> None:
+    async def _flatten_large(
+        self, answered: Answered, outcome: Outcome, received: int | None
+    ) -> None:
         """Stretch by stretch: all at once, and the heartbeat would miss its turn."""
         flattened = []
         for records in _stretches(answered.records):
@@ -138,7 +153,8 @@ class Recorder:
         # nothing is flushed in between: a part must hold an answer's rows and its outcome
         self._filling.add(flattened)
         landed = sum(each.observations.num_rows for each in flattened)
-        self._filling.put_down(outcome, landed, sum(each.rejects.num_rows for each in flattened))
+        rejected = sum(each.rejects.num_rows for each in flattened)
+        self._filling.put_down(_Entry(outcome, landed, rejected, received))
 
     def _flatten(self, answers: list[Answered]) -> Flattened:
         flattened = self._flattener.flatten(answers, run_at=self._run_at, asked=self._asked)
@@ -218,18 +234,19 @@ def _stretches(answer: msgspec.Raw) -> Iterator[msgspec.Raw]:
         yield payloads.array(held)
 
 
-def _ledger(rows: list[tuple[Outcome, int, int]]) -> pa.Table:
+def _ledger(rows: list[_Entry]) -> pa.Table:
     columns = {
-        "contact_id": [outcome.request.contact_id for outcome, _, _ in rows],
-        "window_start": [outcome.request.window.start for outcome, _, _ in rows],
-        "window_end": [outcome.request.window.end for outcome, _, _ in rows],
-        "source": [outcome.request.source.value for outcome, _, _ in rows],
-        "state": [outcome.state.value for outcome, _, _ in rows],
-        "interactions": [interactions for _, interactions, _ in rows],
-        "rejects": [rejects for _, _, rejects in rows],
-        "attempts": [outcome.attempts for outcome, _, _ in rows],
-        "seconds": [outcome.seconds for outcome, _, _ in rows],
-        "error": [outcome.error for outcome, _, _ in rows],
-        "finished_at": [outcome.finished_at for outcome, _, _ in rows],
+        "contact_id": [row.outcome.request.contact_id for row in rows],
+        "window_start": [row.outcome.request.window.start for row in rows],
+        "window_end": [row.outcome.request.window.end for row in rows],
+        "source": [row.outcome.request.source.value for row in rows],
+        "state": [row.outcome.state.value for row in rows],
+        "interactions": [row.interactions for row in rows],
+        "rejects": [row.rejects for row in rows],
+        "attempts": [row.outcome.attempts for row in rows],
+        "seconds": [row.outcome.seconds for row in rows],
+        "error": [row.outcome.error for row in rows],
+        "finished_at": [row.outcome.finished_at for row in rows],
+        "received": [row.received for row in rows],
     }
-    return pa.table(columns, schema=LEDGER)
+    return pa.table(columns, schema=PART_LEDGER)

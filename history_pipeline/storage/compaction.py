@@ -16,12 +16,12 @@ import duckdb
 import pyarrow as pa
 
 from history_pipeline.errors import StorageError
-from history_pipeline.model import RequestState, Source, Window
+from history_pipeline.model import TRUNCATED, RequestState, Source, Window
 from history_pipeline.storage import damage, database, days, files, parts
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline.storage.database import paths, quote
 from history_pipeline.storage.layout import Layout
-from history_pipeline.storage.schemas import OBSERVATIONS
+from history_pipeline.storage.schemas import LEDGER, OBSERVATIONS
 from history_pipeline.storage.splitting import DayCopies, Splitter
 
 
@@ -151,12 +151,16 @@ def _read_ledger(
     connection.execute(_EMPTY_LEDGER)
     shares = database.shares(len(sources) * attempt.contacts)
     for share in range(shares):
-        # a request that was put down twice, by a part written just before a kill, counts once
+        # a request that was put down twice counts once: asked again as its answer looked cut, or
+        # by a part written just before a kill
         connection.execute(f"""
             insert into ledger by name
+            select {", ".join(LEDGER.names)}
             from read_parquet({paths(ledgers)}) where hash(contact_id) % {shares} = {share}
             qualify row_number() over (
-                partition by contact_id, source order by (state = 'answered') desc, finished_at desc
+                partition by contact_id, source
+                order by coalesce(error = {quote(TRUNCATED)}, false) desc,
+                    (state = 'answered') desc, finished_at desc
             ) = 1
         """)
 

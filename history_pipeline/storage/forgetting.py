@@ -24,6 +24,7 @@ from history_pipeline.storage.schemas import (
     FROZEN_CONTACTS,
     LEDGER,
     OBSERVATIONS,
+    PART_LEDGER,
     PLAN,
     REJECTS,
 )
@@ -82,7 +83,9 @@ def _forget_in_attempt(eraser: _Eraser, attempt: attempts.Attempt) -> None:
         attempts.recount(attempt)
     for part in sorted(attempt.directory.glob("parts/*/part-*")):
         eraser.observations(part / parts.OBSERVATIONS_FILE, "interactions of runs under way")
-        eraser.rows(part / parts.LEDGER_FILE, LEDGER, "contact_id", "requests of runs under way")
+        eraser.rows(
+            part / parts.LEDGER_FILE, PART_LEDGER, "contact_id", "requests of runs under way"
+        )
         eraser.rejects(part / parts.REJECTS_FILE)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from history_pipeline.storage import damage, files
-from history_pipeline.storage.schemas import LEDGER
+from history_pipeline.storage.schemas import PART_LEDGER
 
 OBSERVATIONS_FILE = "observations.parquet"
 REJECTS_FILE = "rejects.parquet"
@@ -52,12 +53,25 @@ def next_ordinal(directory: Path) -> int:
 
 
 def settled(directory: Path) -> pa.Table:
-    """contact_id, source and state of every request that has ended in this window."""
-    columns = ["contact_id", "source", "state"]
-    tables = []
+    """contact_id, source and state of every request that has ended in this window: the last one
+    of a request that was put down again."""
+    rows = _ledger_columns(directory, ["contact_id", "source", "state"])
+    newest = rows.group_by(["contact_id", "source"], use_threads=False).aggregate(
+        [("state", "last")]
+    )
+    return newest.rename_columns({"state_last": "state"}).select(rows.column_names)
+
+
+def taken(directory: Path) -> pa.Table:
+    """contact_id, source and `received` of every answer that was taken as it came."""
+    rows = _ledger_columns(directory, ["contact_id", "source", "received"])
+    return rows.filter(pc.is_valid(rows["received"]))
+
+
+def _ledger_columns(directory: Path, columns: list[str]) -> pa.Table:
+    tables = [PART_LEDGER.empty_table().select(columns)]
     for part in whole(directory):
         with damage.of_part(part):
             tables.append(damage.read_columns(part / LEDGER_FILE, columns))
-    if not tables:
-        return LEDGER.empty_table().select(columns)
-    return pa.concat_tables(tables).combine_chunks()
+    # a version that did not count what it received left that column out
+    return pa.concat_tables(tables, promote_options="default").combine_chunks()

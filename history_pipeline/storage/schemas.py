@@ -85,6 +85,10 @@ LEDGER = pa.schema(
 )
 """One row per request that has ended."""
 
+PART_LEDGER = LEDGER.append(pa.field("received", pa.int64()))
+"""The same as parts hold it: `received` is how many records an answer had that was taken as it
+came, those of other windows included."""
+
 REJECTS = pa.schema(
     [
         ("reject_id", pa.string()),

@@ -52,6 +52,11 @@ def test_a_history_question_names_everything_and_leaves_nothing_to_defaults() ->
     }
 
 
+def test_a_question_can_want_the_latest_first() -> None:
+    body = wire.history_body(WINDOW, Source.MAIN, Filter(is_descending=True))
+    assert json.loads(body)["sort"] == "desc"
+
+
 @pytest.mark.parametrize(
     ("overlap", "first", "last"),
     [

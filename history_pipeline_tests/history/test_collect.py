@@ -40,6 +40,7 @@ from history_pipeline.history.account import Account
 from history_pipeline.history.collect import Collector, Task
 from history_pipeline.history.flatten import Flattener
 from history_pipeline.history.recording import FLUSH_ROWS, STRETCH, Recorder
+from history_pipeline.history.scrutiny import Scrutiny
 from history_pipeline.history.verdicts import Verdicts
 from history_pipeline.model import Outcome, RequestState, Source
 from history_pipeline.storage import parts
@@ -65,13 +66,14 @@ class Run:
     """One try at a window, and what it left behind."""
 
     directory: Path
-    asker: ScriptedAsker = field(default_factory=ScriptedAsker)
+    asker: Any = field(default_factory=ScriptedAsker)
     sources: tuple[Source, ...] = BOTH
     concurrency: int = 4
     max_attempts: int = 3
     outcomes: list[Outcome] = field(default_factory=list)
     verdicts: Verdicts = field(default_factory=Verdicts)
     exempt: set[tuple[str, Source]] = field(default_factory=set)
+    scrutiny: Scrutiny = field(default_factory=Scrutiny)
 
     def collect(self, ids: list[str], meanwhile: Meanwhile | None = None) -> Account:
         async def whole() -> Account:
@@ -94,10 +96,22 @@ class Run:
         task = Task(WINDOW, self.sources, Filter(), self.concurrency, self.max_attempts)
         async with recorder:
             collector = Collector(
-                self.asker, recorder, self.verdicts, task, now, self.outcomes.append
+                self.asker,
+                recorder,
+                self.verdicts,
+                task,
+                now,
+                self.outcomes.append,
+                self.scrutiny,
             )
             return await collector.collect(
-                pa.array(ids, pa.string()), parts.settled(self.directory), self._exempt()
+                pa.array(ids, pa.string()),
+                parts.settled(self.directory),
+                self._exempt(),
+                [
+                    (Source(row["source"]), row["contact_id"], row["received"])
+                    for row in parts.taken(self.directory).to_pylist()
+                ],
             )
 
     def _exempt(self) -> pa.Table:
@@ -503,14 +517,17 @@ def test_what_waits_in_memory_is_bounded(run: Run) -> None:
     """Answers that come faster than they can be written wait for room."""
     run.sources = (MAIN,)
     run.asker.latency = 0.0
-    some = 2_000
-    run.asker.usual = lambda contact_id, source: [record(f"{contact_id} {n}") for n in range(some)]
+    some = 2_001
+    # one less each time: an answer as long as the longest before it would be asked for in parts
+    run.asker.usual = lambda contact_id, source: [
+        record(f"{contact_id} {n}") for n in range(some - int(contact_id[1:]))
+    ]
     run.collect(contacts(32))
     sizes = [
         pq.read_metadata(part / parts.OBSERVATIONS_FILE).num_rows
         for part in parts.whole(run.directory)
     ]
-    assert sum(sizes) == 32 * some
+    assert sum(sizes) == 32 * some - sum(range(32))
     assert max(sizes) <= FLUSH_ROWS + (run.concurrency + 1) * some + STRETCH // 70
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from history_pipeline.errors import MemoryExhausted, StorageError
-from history_pipeline.model import RequestState, Source
+from history_pipeline.model import TRUNCATED, RequestState, Source
 from history_pipeline.storage import compaction, days, parts, splitting
 from history_pipeline.storage.attempts import Attempt
 from history_pipeline_tests.storage.lake import (
@@ -104,6 +104,16 @@ def test_a_request_that_was_put_down_twice_counts_once_and_its_answer_counts(lak
     (main, archive) = compaction.compact(lake.layout, attempt, MAY, BOTH, SCOPE, NOON)
     assert main.states[RequestState.ANSWERED] == archive.states[RequestState.ANSWERED] == 1
     assert main.interactions == 3
+
+
+def test_an_answer_that_was_found_to_be_cut_does_not_count(lake: Lake) -> None:
+    attempt = lake.start()
+    cut = {"state": "failed", "error": TRUNCATED, "interactions": 5}
+    write_part(attempt, MAY, ledger=[ledger_row("c1", MAIN, interactions=3)])
+    write_part(attempt, MAY, ledger=[ledger_row("c1", MAIN, **cut), ledger_row("c1", ARCHIVE)])
+    (main, _) = compaction.compact(lake.layout, attempt, MAY, BOTH, SCOPE, NOON)
+    assert main.states[RequestState.FAILED] == 1
+    assert main.interactions == 5, "what came is counted"
 
 
 @pytest.mark.parametrize("held_bytes", [splitting.HELD_BYTES, 1])

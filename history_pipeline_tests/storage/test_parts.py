@@ -11,7 +11,7 @@ import pytest
 from history_pipeline.errors import StorageError
 from history_pipeline.model import Source
 from history_pipeline.storage import parts
-from history_pipeline.storage.schemas import LEDGER, OBSERVATIONS, REJECTS
+from history_pipeline.storage.schemas import LEDGER, OBSERVATIONS, PART_LEDGER, REJECTS
 from history_pipeline_tests.storage.lake import ledger_row, observation
 
 
@@ -38,6 +38,32 @@ def test_what_parts_hold_is_settled(tmp_path: Path) -> None:
     assert settled.column_names == ["contact_id", "source", "state"]
     assert settled["contact_id"].to_pylist() == ["a", "b", "c"]
     assert parts.next_ordinal(tmp_path) == 3
+
+
+def test_of_a_request_that_was_put_down_again_the_last_state_counts(tmp_path: Path) -> None:
+    write(tmp_path, 1, "a", "b")
+    rows = [ledger_row("a", Source.MAIN, state="failed")]
+    parts.write(
+        tmp_path, 2, OBSERVATIONS.empty_table(), REJECTS.empty_table(),
+        pa.Table.from_pylist(rows, PART_LEDGER),
+    )  # fmt: skip
+    states = parts.settled(tmp_path).to_pylist()
+    assert {row["contact_id"]: row["state"] for row in states} == {"a": "failed", "b": "answered"}
+
+
+def test_lengths_are_known_of_answers_that_were_taken_as_they_came(tmp_path: Path) -> None:
+    write(tmp_path, 1, "an older version's")
+    rows = [
+        ledger_row("a", Source.MAIN, received=7),
+        ledger_row("b", Source.ARCHIVE, received=0),
+        ledger_row("c", Source.MAIN, received=None),
+    ]
+    parts.write(
+        tmp_path, 2, OBSERVATIONS.empty_table(), REJECTS.empty_table(),
+        pa.Table.from_pylist(rows, PART_LEDGER),
+    )  # fmt: skip
+    taken = [tuple(row.values()) for row in parts.taken(tmp_path).to_pylist()]
+    assert taken == [("a", "main", 7), ("b", "archive", 0)]
 
 
 def test_a_part_that_a_kill_left_half_written_counts_for_nothing(tmp_path: Path) -> None:
