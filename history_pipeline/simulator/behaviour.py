@@ -73,6 +73,12 @@ class RequestSwitches:
     answer_cap: int | None = field(
         default=None, metadata=count("most records in one answer (no cap)", least=0)
     )
+    max_size_refused_above: int | None = field(
+        default=None, metadata=count("largest maxSize that is taken; more is out of range (any)")
+    )
+    max_size_cut_at: int | None = field(
+        default=None, metadata=count("what a larger maxSize counts as, without a word (as it is)")
+    )
     remembered_answers: int = field(
         default=0, metadata=count("answers kept as they were composed, for speed (none)", least=0)
     )

@@ -56,6 +56,14 @@ def _add_world(group: argparse._ArgumentGroup) -> None:
         metavar="SHARE",
         help="contacts whose ids answer for the one before them (at most 0.5)",
     )
+    add(
+        "--active-share",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="contacts that have interactions at all (1)",
+    )
+    add("--unassigned", type=int, default=0, help="interactions that are nobody's (0)")
     add("--defect", action="append", choices=tuple(DEFECTS), help="only these; may be repeated")
     add("--attribute-name", action="append", help="only these; may be repeated")
 
@@ -93,6 +101,8 @@ def world_of(arguments: argparse.Namespace) -> World:
         "archived_share": arguments.archived_share,
         "unreadable_share": arguments.unreadable_share,
         "merged_share": arguments.merged_share,
+        "active_share": arguments.active_share,
+        "unassigned": arguments.unassigned,
     }
     if arguments.defect:
         world["defects"] = tuple(arguments.defect)

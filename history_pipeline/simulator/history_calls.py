@@ -84,7 +84,12 @@ class HistoryCalls:
 
     def __post_init__(self) -> None:
         self.references = References(self.behaviour.reference_ids == "session")
-        self._rules = QueryRules(self.world.zone, self.behaviour.to_date_included)
+        self._rules = QueryRules(
+            self.world.zone,
+            self.behaviour.to_date_included,
+            self.behaviour.max_size_refused_above,
+            self.behaviour.max_size_cut_at,
+        )
         # A run asks the same of every contact: its body is read once.
         self._parsed = lru_cache(maxsize=256)(self._parse)
 

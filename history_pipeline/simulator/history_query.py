@@ -54,10 +54,12 @@ class HistoryQuery:
 
 @dataclass(frozen=True, slots=True)
 class QueryRules:
-    """How this server reads days."""
+    """How this server reads days, and how much of them it grants."""
 
     zone: ZoneInfo
     to_date_included: bool = True
+    max_size_refused_above: int | None = None
+    max_size_cut_at: int | None = None
 
 
 def month_before(day: date) -> date:
@@ -88,7 +90,7 @@ def parse_query(body: Any, operation: str, rules: QueryRules, today: date) -> Hi
         media_type=media_type,
         attributes=_names(body),
         search=_search(body),
-        max_size=_max_size(body) if operation == INTERACTION_HISTORY else None,
+        max_size=_max_size(body, rules) if operation == INTERACTION_HISTORY else None,
     )
 
 
@@ -131,7 +133,7 @@ def _search(body: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
-def _max_size(body: Mapping[str, Any]) -> int:
+def _max_size(body: Mapping[str, Any], rules: QueryRules) -> int:
     value = body.get("maxSize")
     if value is None:
         return _DEFAULT_MAX_SIZE
@@ -139,4 +141,6 @@ def _max_size(body: Mapping[str, Any]) -> int:
         raise Refused(VALUE_INVALID, "maxSize is no whole number")
     if value < 1:
         raise Refused(OUT_OF_RANGE, "maxSize is less than 1")
-    return value
+    if rules.max_size_refused_above is not None and value > rules.max_size_refused_above:
+        raise Refused(OUT_OF_RANGE, "maxSize is out of range")
+    return value if rules.max_size_cut_at is None else min(value, rules.max_size_cut_at)

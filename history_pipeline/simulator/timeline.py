@@ -32,7 +32,7 @@ class Timeline:
         if self._keys is None:
             keys = [
                 timeline_key(ms, index)
-                for index in range(self._world.size)
+                for index in range(self._world.size + 1)
                 for ms in self._world.own_starts(index)
             ]
             self._keys = array("Q", sorted(set(keys)))

@@ -9,7 +9,8 @@ predecessor's only in case, and every 40th (of others) was merged into its prede
 interactions are returned for both, some with the one `contactId`, some with the other. With
 `merged_share`, further contacts were merged into the one before them: their ids answer for that
 one, and all interactions carry its `contactId`. Every 50th contact has interactions at the
-days' edges and at the changes of the clocks.
+days' edges and at the changes of the clocks. With `active_share`, only so many contacts have
+interactions at all; with `unassigned`, there are interactions that are nobody's.
 """
 
 from __future__ import annotations
@@ -74,9 +75,12 @@ class World:
     `archived_share` is the part of the span, from its start, that the archiver has been over.
     `unreadable_share` of the records have one of the `defects` (the keys of `DEFECTS`).
     `merged_share` of the contacts, at most half, were merged into the one before them.
+    `active_share` of the contacts have interactions, the others none. `unassigned` interactions
+    have no contact: they are those of number `size`, of which no list of contacts tells.
     """
 
     __slots__ = (
+        "_activity",
         "_archived_before",
         "_days",
         "_defects",
@@ -88,6 +92,7 @@ class World:
         "_unreadable",
         "seed",
         "size",
+        "unassigned",
         "zone",
     )
 
@@ -104,18 +109,23 @@ class World:
         archived_share: float = 0.4,
         unreadable_share: float = 0.002,
         merged_share: float = 0.0,
+        active_share: float = 1.0,
+        unassigned: int = 0,
         defects: tuple[str, ...] = tuple(DEFECTS),
         attribute_names: tuple[str, ...] = ATTRIBUTE_NAMES,
         external_url: str = "http://localhost:8080/api/v2",
     ) -> None:
-        if contacts < 0 or interactions_per_contact < 0 or giant_interactions < 0:
+        if min(contacts, interactions_per_contact, giant_interactions, unassigned) < 0:
             raise ValueError("a world has no negative numbers of anything")
         if unknown := set(defects) - set(DEFECTS):
             raise ValueError(f"unknown defects: {sorted(unknown)}")
         if not 0 <= merged_share <= 0.5:
             raise ValueError("at most half of the contacts can be merged into the other half")
+        if not 0 <= active_share <= 1:
+            raise ValueError("a share is from 0 to 1")
         self.seed = seed
         self.size = contacts
+        self.unassigned = unassigned
         self.zone = ZoneInfo(zone)
         self._days = Days(seed, start, end, self.zone)
         self._mean = interactions_per_contact / (1 - _SILENT_CONTACTS)
@@ -124,6 +134,7 @@ class World:
         self._defects = defects
         # only contacts of odd number are merged, so that none is merged into a merged one
         self._merges = Dice("merged", seed, 2 * merged_share)
+        self._activity = Dice("active", seed, active_share)
         self._setting = Setting(seed, self.zone, external_url, attribute_names)
         self._landmarks = self._days.landmarks()
         first, after = self._days.bounds(start)[0], self._days.bounds(end)[0]
@@ -220,6 +231,11 @@ class World:
 
     def own_starts(self, index: int) -> list[int]:
         """When this contact's own records start; much cheaper than the records."""
+        if index == self.size:
+            draw = keyed("unassigned", self.seed, index)
+            return sorted(self._start(draw) for _ in range(self.unassigned))
+        if not self._activity.falls(index):
+            return []
         draw = keyed("starts", self.seed, index)
         starts = [self._start(draw) for _ in range(self._how_many(index, draw))]
         if index % _LANDMARKS_EVERY == _LANDMARKS_AT:
@@ -253,6 +269,8 @@ class World:
         goes_over = self._merged(index) and draw.random() < 0.5
         contact_id = self.contact_id(index - 1 if goes_over else self.answers_for(index))
         payload = compose(self._setting, Place(index, ordinal, ms, contact_id), draw)
+        if index == self.size:
+            del payload["contactId"]
         chance = draw.random()
         origin = (index, ordinal)
         if draw.random() < self._unreadable:
