@@ -110,3 +110,34 @@ class Outcome:
     attempts: int = 1
     seconds: float = 0.0
     error: str | None = None
+
+
+class ListingState(StrEnum):
+    """What became of one question of discovery."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryRequest:
+    """One question of discovery, and how it ended: a row of the ledger, less what the run adds.
+
+    The dates are as they were sent. `media_type` None is all of them; `records` counts those of
+    the answer, `nobodys` those of them without a contact. The rest is as in `Outcome`.
+    """
+
+    from_date: date
+    to_date: date
+    source: Source
+    media_type: str | None
+    sort: str
+    max_size: int
+    state: ListingState
+    finished_at: datetime
+    records: int = 0
+    nobodys: int = 0
+    attempts: int = 1
+    seconds: float = 0.0
+    error: str | None = None

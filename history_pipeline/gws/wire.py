@@ -114,12 +114,19 @@ def history_body(window: Window, source: Source, criteria: Filter) -> bytes:
 
 
 def activity_body(
-    window: Window, source: Source, overlap_days: int, max_size: int, media_type: str | None
+    window: Window,
+    source: Source,
+    overlap_days: int,
+    max_size: int,
+    media_type: str | None,
+    sort: str = "asc",
 ) -> bytes:
-    """RetrieveInteractionHistory: all contacts' interactions, `max_size` of them at most."""
+    """RetrieveInteractionHistory: all contacts' interactions, `max_size` of them at most: the
+    first ones where `sort` is `asc`, the last ones where it is `desc`."""
     body: dict[str, Any] = {
         "operationName": "RetrieveInteractionHistory",
         **_common(window, source, Filter(overlap_days, media_type)),
+        "sort": sort,
         "maxSize": max_size,
     }
     return _encoder.encode(body)
