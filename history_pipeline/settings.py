@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -54,6 +55,15 @@ def _blank_is_none(value: Any) -> Any:
 
 def _blank_is_default_directory(value: Any) -> Any:
     return DEFAULT_DATA_DIR if isinstance(value, str) and not value.strip() else value
+
+
+def _list(value: str, complaint: str) -> str:
+    """Where a list of contacts comes from; a path is made absolute."""
+    if value == "gws":
+        return value
+    if not value.startswith("file:") or not value.removeprefix("file:").strip():
+        raise ValueError(complaint)
+    return f"file:{Path(value.removeprefix('file:')).absolute()}"
 
 
 def _zone(value: str, complaint: str) -> str:
@@ -137,6 +147,9 @@ class Settings(Credentials):
         "HISTORY_DATA_DIR", DEFAULT_DATA_DIR
     )
     contacts: str = _env("HISTORY_CONTACTS")
+    full_list: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
+        "HISTORY_FULL_LIST", None
+    )
     contacts_path: str = _env("GWS_CONTACTS_PATH", "/api/v2/contacts")
     start_date: date = _env("HISTORY_START_DATE", DEFAULT_START_DATE)
     sources: Annotated[tuple[Source, ...], NoDecode, BeforeValidator(_sources)] = _env(
@@ -207,11 +220,20 @@ class Settings(Credentials):
     @field_validator("contacts")
     @classmethod
     def _is_a_contact_source(cls, value: str) -> str:
-        if value in ("gws", "activity"):
-            return value
-        if value.startswith("file:") and value != "file:":
-            return f"file:{Path(value.removeprefix('file:')).absolute()}"
-        raise ValueError("must be gws, activity or file:PATH")
+        return value if value == "activity" else _list(value, "must be gws, activity or file:PATH")
+
+    @field_validator("full_list")
+    @classmethod
+    def _is_a_list_behind_activity(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        # where the contacts are wrong themselves, that is the mistake to name
+        if info.data.get("contacts", "activity") != "activity":
+            raise ValueError(
+                "makes up for what HISTORY_CONTACTS=activity cannot list, and is of no use with "
+                "another list; unset it, or set HISTORY_CONTACTS=activity"
+            )
+        return _list(value, "must be gws or file:PATH, or unset")
 
     @field_validator("notifications_path", "channel", "contacts_path")
     @classmethod

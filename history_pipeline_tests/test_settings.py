@@ -144,7 +144,7 @@ def test_names_may_hold_commas_quotes_and_any_script(given: Any) -> None:
 @pytest.mark.parametrize(
     "name",
     ["HISTORY_CUSTOM_ATTRIBUTES", "HISTORY_SEARCH_ATTRIBUTES", "HISTORY_MEDIA_TYPE", "GWS_HEADERS",
-     "GWS_PROXY", "GWS_CA_BUNDLE", "GWS_PASSWORD_FILE"],
+     "GWS_PROXY", "GWS_CA_BUNDLE", "GWS_PASSWORD_FILE", "HISTORY_FULL_LIST"],
 )  # fmt: skip
 def test_a_variable_left_blank_is_not_set(given: Any, name: str, value: str) -> None:
     assert given(**{name: value}) == given(**{name: None})
@@ -154,6 +154,26 @@ def test_a_relative_contacts_file_becomes_absolute(given: Any, tmp_path: Path) -
     found = given(HISTORY_CONTACTS="file:a list.csv")
     assert found.contacts == f"file:{tmp_path}/a list.csv"
     assert found.contact_source == "file"
+
+
+def test_a_full_list_stands_behind_activity(given: Any, tmp_path: Path) -> None:
+    assert given(HISTORY_CONTACTS="activity").full_list is None
+    assert given(HISTORY_CONTACTS="activity", HISTORY_FULL_LIST="gws").full_list == "gws"
+    found = given(HISTORY_CONTACTS="activity", HISTORY_FULL_LIST="file:all.csv")
+    assert found.full_list == f"file:{tmp_path}/all.csv"
+    assert found.contact_source == "activity"
+
+
+@pytest.mark.parametrize("value", ["activity", "file:", "file: ", "csv:/x", "all.csv"])
+def test_a_full_list_is_a_list(given: Any, value: str) -> None:
+    (line,) = mistakes(given, HISTORY_CONTACTS="activity", HISTORY_FULL_LIST=value)
+    assert line == "HISTORY_FULL_LIST: must be gws or file:PATH, or unset"
+
+
+def test_a_full_list_behind_another_list_is_a_mistake(given: Any) -> None:
+    (line,) = mistakes(given, HISTORY_FULL_LIST="gws")
+    assert line.startswith("HISTORY_FULL_LIST: makes up for what HISTORY_CONTACTS=activity")
+    assert line.endswith("unset it, or set HISTORY_CONTACTS=activity")
 
 
 def test_a_dotenv_file_is_read_and_the_environment_goes_before_it(
@@ -211,6 +231,7 @@ WRONG = [
     ("HISTORY_CONTACTS", ""),
     ("HISTORY_CONTACTS", "csv:/x"),
     ("HISTORY_CONTACTS", "file:"),
+    ("HISTORY_FULL_LIST", "csv:/x"),
     ("HISTORY_START_DATE", "01.01.2015"),
     ("HISTORY_SOURCES", ""),
     ("HISTORY_SOURCES", "main;archive"),

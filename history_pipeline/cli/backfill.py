@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,8 +15,8 @@ from history_pipeline import settings as settings_module
 from history_pipeline.cli import stopping
 from history_pipeline.cli.display import CollectionProgress, own_console, quiet
 from history_pipeline.cli.exits import Exit
+from history_pipeline.contacts import reading
 from history_pipeline.contacts.directory import get_json, open_session
-from history_pipeline.contacts.listed_file import FileContacts
 from history_pipeline.errors import ConfigurationError
 from history_pipeline.gws import wire
 from history_pipeline.gws.insisting import PATIENCE
@@ -70,9 +69,9 @@ def run_backfill(
 def preflight(settings: Settings) -> None:
     """Login, and the head of a contacts file: what is wrong with these shows within a second,
     before Dagster and dbt are even imported."""
-    if settings.contact_source == "file":
-        path = Path(settings.contacts.removeprefix("file:"))
-        next(FileContacts(path).pages(), None)
+    file = reading.listed_file(settings)
+    if file is not None:
+        next(file.pages(), None)
     with open_session(settings) as session:
         get_json(session, settings.url + wire.ME_PATH, wire.ME_PATH)
 

@@ -21,12 +21,14 @@ _ROWS = 10_000
 
 
 class FileContacts:
-    """Contacts of a file. Ids are read as text, so that leading zeros stay."""
+    """Contacts of a file. Ids are read as text, so that leading zeros stay. Mistakes are those of
+    the `variable` that names the file."""
 
     can_change = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, variable: str = "HISTORY_CONTACTS") -> None:
         self._path = path
+        self._variable = variable
 
     def pages(self) -> Iterator[list[Contact]]:
         """Raises ConfigurationError where the file cannot be read or has no contact ids."""
@@ -40,7 +42,7 @@ class FileContacts:
                 yield contacts
         except (OSError, ValueError, pa.ArrowException) as exc:
             raise ConfigurationError(
-                f"HISTORY_CONTACTS: {self._path} cannot be read as {self._kind()} "
+                f"{self._variable}: {self._path} cannot be read as {self._kind()} "
                 f"(after row {row}): {getattr(exc, 'strerror', None) or type(exc).__name__}"
             ) from exc
 
@@ -74,18 +76,18 @@ class FileContacts:
     def _require_column(self, names: list[str]) -> None:
         if _ID not in names:
             raise ConfigurationError(
-                f"HISTORY_CONTACTS: {self._path} has no column `{_ID}` (it has "
+                f"{self._variable}: {self._path} has no column `{_ID}` (it has "
                 f"{len(names)} others); name the column of contact ids so"
             )
 
     def _contact(self, row: int, fields: Any) -> Contact:
         if not isinstance(fields, dict) or _ID not in fields:
-            raise ConfigurationError(f"HISTORY_CONTACTS: row {row} of {self._path} has no `{_ID}`")
+            raise ConfigurationError(f"{self._variable}: row {row} of {self._path} has no `{_ID}`")
         contact_id = fields.pop(_ID)
         is_id = isinstance(contact_id, str | int) and not isinstance(contact_id, bool)
         if not is_id or not str(contact_id).strip():
             raise ConfigurationError(
-                f"HISTORY_CONTACTS: row {row} of {self._path} has an empty `{_ID}`"
+                f"{self._variable}: row {row} of {self._path} has an empty `{_ID}`"
             )
         return Contact(
             str(contact_id), {name: value for name, value in fields.items() if value is not None}
@@ -101,6 +103,6 @@ class FileContacts:
                 return "JSON lines"
             case suffix:
                 raise ConfigurationError(
-                    f"HISTORY_CONTACTS: {self._path} ends in {suffix or 'nothing'}; give a .csv, "
+                    f"{self._variable}: {self._path} ends in {suffix or 'nothing'}; give a .csv, "
                     ".parquet or .jsonl file"
                 )

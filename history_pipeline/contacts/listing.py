@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Protocol
 
@@ -27,8 +27,10 @@ def refresh(
     layout: Layout,
     now: datetime,
     on_page: Callable[[int], None] = lambda rows: None,
+    also: Collection[str] = (),
 ) -> Listed:
-    """Reads the list until two passes agree, at most 5 times, and keeps all that were seen.
+    """Reads the list until two passes agree, at most 5 times, and keeps all that were seen, and
+    those in `also` with them.
 
     Contacts that come and go while paging move others across page edges: a single pass can miss
     some that were there all the time.
@@ -39,6 +41,8 @@ def refresh(
             spool.add_pass(_counted(source.pages(), on_page))
             if not source.can_change or spool.last_passes_agree():
                 break
+        if also:
+            spool.add_discovered(also)
         return spool.keep(now)
     finally:
         spool.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -38,14 +38,41 @@ def read(
         return _read(settings, layout, now, on_page)
 
 
-def _read(
-    settings: Settings, layout: Layout, now: datetime, on_page: Callable[[int], None]
+def read_full(
+    settings: Settings,
+    layout: Layout,
+    now: datetime,
+    discovered: Collection[str],
+    on_page: Callable[[int], None],
 ) -> Listed:
-    if settings.contact_source == "file":
-        path = Path(settings.contacts.removeprefix("file:"))
-        return refresh(FileContacts(path), layout, now, on_page)
+    """Brings the lake's contacts up to date with HISTORY_FULL_LIST, and with those who were
+    discovered. Call it with the extraction's lock held."""
+    return _read(settings, layout, now, on_page, discovered)
+
+
+def listed_file(settings: Settings) -> FileContacts | None:
+    """The file of contacts that is configured, if one is."""
+    for place, variable in (
+        (settings.contacts, "HISTORY_CONTACTS"),
+        (settings.full_list or "", "HISTORY_FULL_LIST"),
+    ):
+        if place.startswith("file:"):
+            return FileContacts(Path(place.removeprefix("file:")), variable)
+    return None
+
+
+def _read(
+    settings: Settings,
+    layout: Layout,
+    now: datetime,
+    on_page: Callable[[int], None],
+    also: Collection[str] = (),
+) -> Listed:
+    file = listed_file(settings)
+    if file is not None:
+        return refresh(file, layout, now, on_page, also)
     with open_session(settings) as session:
-        listed = refresh(DirectoryContacts(settings, session), layout, now, on_page)
+        listed = refresh(DirectoryContacts(settings, session), layout, now, on_page, also)
     if not listed.passes_agree:
         log.warning(
             "the contact list changed in each of %d passes; all that were seen are asked",

@@ -9,13 +9,9 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import pyarrow as pa
-
-from history_pipeline.contacts import activity
-from history_pipeline.contacts.activity import Discovered
 from history_pipeline.errors import ConfigurationError
-from history_pipeline.gws.connecting import connected
 from history_pipeline.gws.insisting import PATIENCE
+from history_pipeline.history.finding import find
 from history_pipeline.history.plan import windows
 from history_pipeline.model import Window
 from history_pipeline.settings import Settings
@@ -47,38 +43,20 @@ async def open_attempt(
         log.info("going on with run %s", found.run_id)
         return found
     if settings.contact_source == "activity":
-        discovered = await _discover(settings, layout, days, now, patience)
+        run_id = attempts.new_id(days, print_, now())
+        listed = await find(settings, layout, days, run_id, now, patience)
         return attempts.start(
             layout,
             days,
             print_,
-            pa.array(discovered.contact_ids, pa.string()),
+            listed.contact_ids,
             now(),
-            is_discovery_complete=not discovered.cut,
+            run_id=run_id,
+            is_discovery_complete=listed.is_complete,
         )
     if not layout.contacts.exists():
         raise ConfigurationError("no contacts were listed yet; materialize `contacts` first")
     return attempts.start(layout, days, print_, contact_list.current_ids(layout), now())
-
-
-async def _discover(
-    settings: Settings,
-    layout: Layout,
-    days: Window,
-    now: Callable[[], datetime],
-    patience: float,
-) -> Discovered:
-    """Asks who was active in these days, and keeps them as the newest list."""
-    async with connected(settings, patience) as client:
-        discovered = await activity.discover(
-            client, days, settings.sources, settings.overlap_days, settings.max_attempts, patience
-        )
-    contact_list.add_discovered(layout, discovered.contact_ids, now())
-    for cut in discovered.cut:
-        log.warning(
-            "activity of %s (%s, %s) is listed in part only", cut.day, cut.source, cut.media_type
-        )
-    return discovered
 
 
 async def open_rest(
@@ -91,6 +69,8 @@ async def open_rest(
     """An attempt at what is left to ask of these days, by what the warehouse knows; None where
     nothing is. Call it with the extraction's lock held."""
     tiles = windows(days, settings.window_days)
+    print_ = attempts.fingerprint(settings, only_rest=True)
+    run_id = attempts.new_id(days, print_, now())
     is_found = settings.contact_source == "activity"
     vouches = False
     if not is_found:
@@ -98,9 +78,8 @@ async def open_rest(
     elif is_discovered(layout, days, settings.sources):
         known = None
     else:
-        discovered = await _discover(settings, layout, days, now, patience)
-        known = pa.array(discovered.contact_ids, pa.string())
-        vouches = not discovered.cut
+        listed = await find(settings, layout, days, run_id, now, patience)
+        known, vouches = listed.contact_ids, listed.is_complete
     with warehouse.writing(layout, "looking for what is left to ask"):
         plan = remaining(layout, tiles, settings.sources, known, and_all_asked=is_found)
     if not plan.num_rows and not vouches:
@@ -108,9 +87,10 @@ async def open_rest(
     return attempts.start(
         layout,
         days,
-        attempts.fingerprint(settings, only_rest=True),
+        print_,
         plan["contact_id"].unique(),
         now(),
+        run_id=run_id,
         # what an earlier run has discovered, that run vouches for
         is_discovery_complete=vouches,
         plan=plan,

@@ -110,6 +110,7 @@ def fingerprint(settings: Settings, *, only_rest: bool = False) -> str:
         "attributes": list(settings.asked_attributes),
         "search": settings.search_attributes,
         "contacts": [settings.contacts, settings.contacts_path],
+        **({"full_list": settings.full_list} if settings.full_list else {}),
         "window": settings.window_days,
         "overlap": settings.overlap_days,
         **({"only_rest": True} if only_rest else {}),
@@ -174,6 +175,13 @@ def by_id(layout: Layout, run_id: str) -> Attempt | None:
     return _read(layout.attempts / run_id)
 
 
+def new_id(days: Window, print_: str, now: datetime) -> str:
+    """What a run is called that begins now."""
+    now = now.astimezone(UTC)
+    seed = f"{now.isoformat()} {days} {print_}".encode()
+    return f"{now:%Y%m%dT%H%M%SZ}-{hashlib.blake2b(seed, digest_size=4).hexdigest()}"
+
+
 def start(
     layout: Layout,
     days: Window,
@@ -181,14 +189,14 @@ def start(
     contact_ids: pa.Array,
     now: datetime,
     *,
+    run_id: str | None = None,
     is_discovery_complete: bool = True,
     plan: pa.Table | None = None,
 ) -> Attempt:
     """A new attempt over a contact list that is frozen with it; with a `plan` (columns PLAN), it
-    asks for no more than that."""
+    asks for no more than that. It has the `run_id` under which its discovery was put down."""
     now = now.astimezone(UTC)
-    seed = f"{now.isoformat()} {days} {print_}".encode()
-    run_id = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.blake2b(seed, digest_size=4).hexdigest()}"
+    run_id = run_id or new_id(days, print_, now)
     directory = layout.attempts / run_id
     files.make_directory(directory)
     unique = forgotten.read(layout).without(pa.array(contact_ids, pa.string()).unique())

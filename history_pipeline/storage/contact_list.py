@@ -7,7 +7,7 @@ passes agree, and what a contact was like before, is DuckDB's to find.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -38,6 +38,7 @@ _NOBODY = """(
 )"""
 
 _BATCH_ROWS = 5_000
+_DISCOVERED = "discovered.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,22 @@ class ContactSpool:
             files.remove_tree(self._directory)
         files.make_directory(self._directory)
         self._passes: list[Path] = []
+        self._discovered: Path | None = None
 
     def add_pass(self, pages: Iterable[list[Contact]]) -> None:
         """Reads one pass to its end."""
         path = self._directory / f"pass-{len(self._passes) + 1}.parquet"
+        self._write(path, pages)
+        self._passes.append(path)
+
+    def add_discovered(self, contact_ids: Collection[str]) -> None:
+        """Contacts that some activity has told of, but not what they are like."""
+        self._discovered = self._directory / _DISCOVERED
+        rest = iter(sorted(contact_ids))
+        batches = iter(lambda: list(islice(rest, _BATCH_ROWS)), [])
+        self._write(self._discovered, ([Contact(each) for each in batch] for batch in batches))
+
+    def _write(self, path: Path, pages: Iterable[list[Contact]]) -> None:
         with files.storing(path), pq.ParquetWriter(path, _SPOOLED, compression="zstd") as writer:
             for rows in _batched(self._remembered(pages)):
                 writer.write_table(
@@ -76,7 +89,6 @@ class ContactSpool:
                         schema=_SPOOLED,
                     )
                 )
-        self._passes.append(path)
 
     def _remembered(self, pages: Iterable[list[Contact]]) -> Iterator[Contact]:
         known = forgotten.read(self._layout)
@@ -101,7 +113,7 @@ class ContactSpool:
     def keep(self, now: datetime) -> Listed:
         """Merges all that was seen into the lake's contacts, atomically. What was listed now has
         `last_seen_at` = `now`; contacts that are listed no more stay as they were."""
-        agree = self.last_passes_agree() or len(self._passes) == 1
+        agree = self.last_passes_agree() or len(self._passes) <= 1
         target = self._layout.contacts
         moment = now.astimezone(UTC).isoformat().encode()
         schema = CONTACTS.with_metadata({_LISTED_AT: moment})
@@ -123,29 +135,31 @@ class ContactSpool:
         files.make_directory(target.parent)
         files.replace(fresh, target)
         listed = pc.sum(pc.equal(_seen_last(target), pa.scalar(now, MOMENT))).as_py()
-        return Listed(listed or 0, pq.read_metadata(target).num_rows, len(self._passes), agree)
+        return Listed(listed or 0, pq.read_metadata(target).num_rows, len(self._passes) or 1, agree)
 
     def _merged(
         self, connection: duckdb.DuckDBPyConnection, known: Path, now: datetime
     ) -> Iterator[pa.RecordBatch]:
         """What is known and what was seen now, a share of the contacts at a time."""
-        seen = f"read_parquet({paths(self._passes)}, filename = true)"
+        read = [*self._passes, *filter(None, [self._discovered])]
+        seen = f"read_parquet({paths(read)}, filename = true)"
         old = f"read_parquet({quote(str(known))})" if known.exists() else _NOBODY
-        sizes = map(_size, [*self._passes, known] if known.exists() else self._passes)
+        sizes = map(_size, [*read, known] if known.exists() else read)
         shares = database.shares(*map(sum, zip(*sizes, strict=True)))
         for share in range(shares):
             mine = f"where hash(contact_id) % {shares} = {share}"
             merged = connection.sql(
                 f"""
                 with seen as (
-                    select contact_id, arg_max(attributes, filename) as attributes
+                    select contact_id, arg_max(attributes, filename) as attributes,
+                        bool_or(not ends_with(filename, '/{_DISCOVERED}')) as is_listed
                     from {seen} {mine} group by contact_id
                 ),
                 old as (select * from {old} {mine})
                 select
                     contact_id,
-                    case when seen.contact_id is null then old.attributes
-                        else seen.attributes end as attributes,
+                    case when seen.is_listed then seen.attributes
+                        else old.attributes end as attributes,
                     coalesce(old.first_seen_at, $now::timestamptz) as first_seen_at,
                     case when seen.contact_id is null then old.last_seen_at
                         else $now::timestamptz end as last_seen_at
@@ -204,11 +218,11 @@ def _canonical(attributes: dict[str, object]) -> str | None:
     return text
 
 
-def add_discovered(layout: Layout, contact_ids: set[str], now: datetime) -> Listed:
-    """Keeps contacts that an activity listing found, as one pass of a list."""
+def add_discovered(layout: Layout, contact_ids: Collection[str], now: datetime) -> Listed:
+    """Keeps contacts that an activity listing found, as the newest list."""
     spool = ContactSpool(layout)
     try:
-        spool.add_pass([[Contact(contact_id) for contact_id in sorted(contact_ids)]])
+        spool.add_discovered(contact_ids)
         return spool.keep(now)
     finally:
         spool.close()

@@ -86,6 +86,7 @@ def looked_for(
     days: Iterable[Path] = (),
     ledgers: Iterable[Path] = (),
     contact_lists: Iterable[Path] = (),
+    discoveries: Iterable[Path] = (),
 ) -> Iterator[None]:
     """Where the block fails, and one of these that it has read is damaged, that is the error."""
     try:
@@ -101,6 +102,11 @@ def looked_for(
                 raise OSError from exc
         for path in filter(_is_damaged, days):
             raise Damaged(f"{path} is damaged: {_of_days(path.stem, path.stem)}") from exc
+        for path in filter(_is_damaged, discoveries):
+            raise Damaged(
+                f"{path} is damaged: put a copy of it back, or remove it; nothing but the account "
+                "of what that run asked to find out who was active is in it"
+            ) from exc
         for directory in filter(_holds_damage, ledgers):
             _, first, end = directory.name.rsplit(".", 2)
             last = date.fromordinal(date.fromisoformat(end).toordinal() - 1)

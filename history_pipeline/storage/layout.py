@@ -48,6 +48,11 @@ class Layout:
         return self.lake / "ledger"
 
     @property
+    def discovery(self) -> Path:
+        """What was asked to find out who was active, a file a run."""
+        return self.lake / "discovery"
+
+    @property
     def certificates(self) -> Path:
         return self.lake / "certificates"
 
@@ -124,6 +129,12 @@ class Layout:
     def window_ledgers(self) -> list[Path]:
         """The directories of all finished windows."""
         return sorted(path for path in self.ledger.glob("[0-9]*") if path.is_dir())
+
+    def discovery_ledger(self, run_id: str) -> Path:
+        return self.discovery / f"{run_id}.parquet"
+
+    def discovery_ledgers(self) -> list[Path]:
+        return sorted(self.discovery.glob("[0-9]*.parquet"))
 
     def window_ledger(self, run_id: str, window: Window) -> Path:
         """The directory that a finished window leaves; its presence is the window's commit."""

@@ -129,6 +129,26 @@ create table if not exists raw_gws.requests (
     finished_at timestamptz not null
 );
 
+-- the ledger of discovery (`HISTORY_CONTACTS=activity`): one row per question about all contacts'
+-- interactions. The dates are as they were sent; `media_type` null is all of them; `state` is
+-- answered, refused or failed; `nobodys` counts the records without a contact.
+create table if not exists raw_gws.discovery_requests (
+    run_id varchar not null,
+    from_date date not null,
+    to_date date not null,
+    source varchar not null,
+    media_type varchar,
+    sort varchar not null,
+    max_size bigint not null,
+    state varchar not null,
+    records bigint not null,
+    nobodys bigint not null,
+    attempts integer not null,
+    seconds double not null,
+    error varchar,
+    finished_at timestamptz not null
+);
+
 -- one row per record set aside
 create table if not exists raw_gws.rejects (
     reject_id varchar not null,

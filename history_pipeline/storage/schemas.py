@@ -105,6 +105,25 @@ REJECTS = pa.schema(
 RESOLVED = pa.schema([("reject_id", pa.string()), ("resolved_at", MOMENT)])
 """One row per record that was set aside and has been read since."""
 
+DISCOVERY = pa.schema(
+    [
+        ("from_date", pa.date32()),
+        ("to_date", pa.date32()),
+        ("source", pa.string()),
+        ("media_type", pa.string()),
+        ("sort", pa.string()),
+        ("max_size", pa.int64()),
+        ("state", pa.string()),
+        ("records", pa.int64()),
+        ("nobodys", pa.int64()),
+        ("attempts", pa.int32()),
+        ("seconds", pa.float64()),
+        ("error", pa.string()),
+        ("finished_at", MOMENT),
+    ]
+)
+"""One row per question of a discovery."""
+
 FROZEN_CONTACTS = pa.schema([("contact_id", pa.string())])
 
 PLAN = pa.schema(

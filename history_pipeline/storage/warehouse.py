@@ -22,6 +22,7 @@ from history_pipeline.storage import (
     coverage,
     damage,
     database,
+    discovery,
     files,
     locks,
     parts,
@@ -117,7 +118,7 @@ def _load(layout: Layout, path: Path, now: datetime) -> Loaded:
 def _load_within(memory_limit: str, layout: Layout, path: Path, now: datetime) -> Loaded:
     with database.writing(path, layout.scratch, memory_limit=memory_limit) as connection:
         _prepare(connection)
-        days, versions, windows, contacts, resolved = _news(connection, layout)
+        days, versions, windows, contacts, resolved, discoveries = _news(connection, layout)
         connection.execute("begin transaction")
         ledgers = [window.path for window in windows]
         with (
@@ -129,7 +130,10 @@ def _load_within(memory_limit: str, layout: Layout, path: Path, now: datetime) -
             _load_windows(connection, layout, ledgers)
         with damage.looked_for(contact_lists=[file.path for file in contacts]):
             _load_contacts(connection, layout, contacts)
-        fresh = [*days, *versions, *windows, *contacts, *resolved]
+        asked = [file.path for file in discoveries]
+        with damage.looked_for(discoveries=asked), database.translating(str(path), path):
+            discovery.load(connection, asked)
+        fresh = [*days, *versions, *windows, *contacts, *resolved, *discoveries]
         given: list[Certificate] = []
         if fresh:
             _resolve_rejects(connection, layout)
@@ -160,7 +164,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _news(connection: duckdb.DuckDBPyConnection, layout: Layout) -> tuple[list[_LakeFile], ...]:
-    """Days, versions, windows, contacts and resolved rejects."""
+    """Days, versions, windows, contacts, resolved rejects and discoveries."""
     known = {
         path: (size, modified)
         for path, size, modified in connection.execute(
@@ -180,6 +184,7 @@ def _news(connection: duckdb.DuckDBPyConnection, layout: Layout) -> tuple[list[_
         fresh(layout.window_ledgers()),
         fresh([layout.contacts] if layout.contacts.exists() else []),
         fresh([layout.resolved] if layout.resolved.exists() else []),
+        fresh(layout.discovery_ledgers()),
     )
 
 
@@ -333,8 +338,16 @@ def _load_contacts(
 
 
 def _prune_ledger(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
-    """Keeps the last 30 days' requests, and every failure until a later answer for that contact
-    and source covers its days."""
+    """Keeps the last 30 days' requests, those of discovery too, and every failure until a later
+    answer for that contact and source covers its days. Whether a discovery was whole is kept with
+    its run, for ever."""
+    connection.execute(
+        f"""
+        delete from raw_gws.discovery_requests
+        where finished_at < ?::timestamptz - interval {LEDGER_DAYS} day
+        """,
+        [now],
+    )
     connection.execute(
         f"""
         delete from raw_gws.requests as old

@@ -78,6 +78,11 @@ class Server:
         return int(self._stats()["acceptedRequests"])
 
     @property
+    def asked(self) -> int:
+        """The same, discovery's and those that were refused included."""
+        return int(self._stats()["historyRequests"])
+
+    @property
     def cpu_seconds(self) -> float:
         """Only the lean one tells."""
         return float(self._stats()["cpuSeconds"])

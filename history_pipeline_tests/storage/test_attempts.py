@@ -158,6 +158,13 @@ def test_an_answer_taken_before_its_window_had_ended_is_never_reused(layout: Lay
 # -- the fingerprint ------------------------------------------------------------------------------
 
 
+def test_the_full_list_behind_activity_is_in_the_fingerprint() -> None:
+    listed = settings(HISTORY_CONTACTS="activity", HISTORY_FULL_LIST="gws")
+    assert attempts.fingerprint(listed) != attempts.fingerprint(
+        settings(HISTORY_CONTACTS="activity")
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
