@@ -34,7 +34,12 @@ def tables(kept: Kept, titles: dict[str, list[str]]) -> dict[str, str]:
     for section in ("steps", "wholes"):
         if found[section]:
             made[section] = "\n\n".join(_race(*race) for race in found[section].items())
-    for section, table in (("disturbed", _disturbed), ("models", _models), ("daily", _daily)):
+    for section, table in (
+        ("disturbed", _disturbed),
+        ("models", _models),
+        ("daily", _daily),
+        ("activity", _activity),
+    ):
         if found[section]:
             made[section] = "\n\n".join(table(*each) for each in found[section].items())
     return made
@@ -111,6 +116,13 @@ def _measured(found: Found) -> Iterator[Figure]:
     yield from _of_models(models)
     asked = daily and daily["requests_a_source"]
     yield _at_most("requests for a year of a contact, a source", 12.0, asked)
+    listed = next(iter(found["activity"].values()), None)
+    share = listed and listed["found"]["requests"] / listed["full"]["requests"]
+    yield _at_most(
+        "requests with `HISTORY_CONTACTS=activity`, 1 % of 100,000 contacts active, of all",
+        0.02,
+        share,
+    )
 
 
 def _of_flattening(told: Result | None) -> Iterator[Figure]:
@@ -259,6 +271,17 @@ def _daily(title: str, told: Result) -> str:
         f"`history-pipeline backfill` over {told['days']} days of {told['contacts']:,} contacts, "
         f"into a warehouse of {title}, models, tests and publishing included: "
         f"{told['full_seconds']:.1f} s."
+    )
+
+
+def _activity(title: str, told: Result) -> str:
+    found, full = told["found"], told["full"]
+    return (
+        f"{told['days']} days of {title}, of whom {told['active']:,} were active: "
+        f"{found['requests']:,} requests with `HISTORY_CONTACTS=activity`, {found['discovery']:,} of "
+        f"them to find out who was active, and {full['requests']:,} where everybody is asked. Both "
+        f"end with the same {full['interactions']:,} interactions, after {found['seconds']:.0f} s "
+        f"and {full['seconds']:.0f} s."
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from history_pipeline_tests.benchmarks import cores, daily, disturbed, modelling, races
+from history_pipeline_tests.benchmarks import activity, cores, daily, disturbed, modelling, races
 from history_pipeline_tests.benchmarks.loading import STEPS
 from history_pipeline_tests.benchmarks.measuring import Taken, run_apart
 from history_pipeline_tests.benchmarks.races import Run, Say, Size
@@ -53,12 +53,14 @@ def loading(size: Size, say: Say) -> dict[str, Any]:
 def sections(size: Size) -> dict[str, dict[str, Run]]:
     """In the order in which they run: what is quick comes first."""
     rows = f"{size.loaded_rows:,} interactions"
+    contacts = f"{activity.contacts(size):,} contacts"
     return {
         "cores": {"a loop": partial(cores_, size)},
         "flattening": {"one core": partial(flattening, size)},
         "loading": {rows: partial(loading, size)},
         "models": {rows: partial(modelling.models, size)},
         "daily": {rows: partial(daily.daily, size)},
+        "activity": {contacts: partial(activity.activity, size)},
         "steps": races.steps(size),
         "wholes": races.wholes(size),
         "disturbed": disturbed.disturbed(size),
