@@ -126,6 +126,7 @@ class _Survey:
     """Media types seen, in lower case."""
     _typed: list[tuple[date, Source, set[str]]] = field(default_factory=list)
     """Days that were asked by media types, and those that were answered."""
+    _named: set[CutListing] = field(default_factory=set)
 
     async def settle(self, tile: Tile, source: Source) -> None:
         """Finds whoever was active on these days, or names what was not listed in full."""
@@ -219,5 +220,6 @@ class _Survey:
 
     def _name(self, day: date, source: Source, media_type: str) -> None:
         cut = CutListing(day, source, media_type)
-        if cut not in self.found.cut:
+        if cut not in self._named:
+            self._named.add(cut)
             self.found.cut.append(cut)

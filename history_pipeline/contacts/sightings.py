@@ -18,7 +18,7 @@ from history_pipeline.gws import payloads
 from history_pipeline.model import Window
 
 FEWEST_CUT = 10
-"""No server is believed to cut at fewer records."""
+"""Fewer records than these are not suspect by their number alone: no server cuts at so few."""
 
 _ALL_OF_IT_EXCLUDED = time(12, tzinfo=UTC)
 """A day begins at noon of UTC at the latest, in whichever zone (twelve hours behind it)."""

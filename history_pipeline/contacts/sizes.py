@@ -5,8 +5,6 @@ Knows numbers. Does not know days, records or who was asked.
 
 from __future__ import annotations
 
-from collections import Counter
-
 from history_pipeline.contacts.sightings import FEWEST_CUT
 from history_pipeline.model import Source
 
@@ -64,23 +62,22 @@ class Lengths:
     which is mostly a round one."""
 
     def __init__(self) -> None:
-        self._seen: Counter[int] = Counter()
+        self._seen: set[int] = set()
         self._caps: dict[Source, int] = {}
 
     def may_be_cut(self, length: int, size: int, source: Source) -> bool:
         """Whether an answer of this length, `size` of which were asked for, may lack something.
         Call it once for each question."""
-        if length < FEWEST_CUT:
-            return length >= size
-        came_before = length in self._seen
-        self._seen[length] += 1
         is_full = length >= min(size, self._caps.get(source, size))
+        if length < FEWEST_CUT:
+            return is_full
+        came_before = length in self._seen
+        self._seen.add(length)
         return is_full or came_before or _is_round(length)
 
     def cut_at(self, length: int, source: Source) -> None:
         """An answer of this length was found to lack something."""
-        if length >= FEWEST_CUT:
-            self._caps[source] = min(length, self._caps.get(source, length))
+        self._caps[source] = min(length, self._caps.get(source, length))
 
 
 def _is_round(length: int) -> bool:

@@ -70,7 +70,7 @@ async def find(
     _name(discovered.cut)
     if discovered.cut and settings.full_list is not None:
         log.warning("the full list (%s) makes up for that: all of it is asked", settings.full_list)
-        await _list_all(settings, layout, now(), discovered.contact_ids)
+        await list_all(settings, layout, now(), discovered.contact_ids)
         return Found(contact_list.current_ids(layout), is_complete=True)
     return _kept(layout, discovered, now())
 
@@ -94,7 +94,7 @@ class _Stopped(Exception):
     """Nobody waits for the list any more."""
 
 
-async def _list_all(
+async def list_all(
     settings: Settings, layout: Layout, now: datetime, discovered: Collection[str]
 ) -> None:
     """In a thread, as pages block; when it is cancelled, it ends with the page that is read."""

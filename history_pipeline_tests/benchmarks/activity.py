@@ -27,7 +27,7 @@ from history_pipeline_tests.end_to_end.running import (
 CONTACTS, FEWER_CONTACTS = 100_000, 2_000
 SPAN = Window(date(2026, 9, 1), date(2026, 10, 1))
 DAYS = Window(date(2026, 9, 23), date(2026, 10, 1))
-ACTIVE_SHARE = 0.0115
+ACTIVE_SHARE = 0.0131
 """Of these, some have nothing all the same, and some nothing on these days: 1 % are left."""
 
 

@@ -50,14 +50,15 @@ def test_whoever_was_active_is_found_or_what_is_cut_is_named(seed: int) -> None:
     for _ in range(10):
         zone = ZoneInfo(draw.choice(ZONES))
         kinds = draw.choice((("chat", "email", "call"), ("Chat", "smssession", "workitem", "call")))
+        sorts = draw.random() < 0.8
         site = Site(
             talks(draw, draw.choice((0, 3, 30, 200, 600)), kinds=kinds),
             cuts_in=zone,
             writes_in=zone if draw.random() < 0.7 else UTC,
             includes_last=draw.random() < 0.5,
-            sorts=draw.random() < 0.8,
+            sorts=sorts,
             refuses_above=draw.choice((None, None, 100, 137, 1_500)),
-            cuts_at=draw.choice((None, None, 12, 37, 50, 100, 128)),
+            cuts_at=draw.choice((None, None, 12, 37, 50, 100, 128, 5 if sorts else 20)),
             faults=iter([ServerFault("")] * draw.choice((0, 0, 1, 3))),
         )
         found = site.discover(zone=zone)

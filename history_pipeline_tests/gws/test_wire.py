@@ -88,6 +88,13 @@ def test_the_activity_question_names_its_size() -> None:
     body = json.loads(wire.activity_body(WINDOW, Source.MAIN, 1, 1000, None))
     assert body["operationName"] == "RetrieveInteractionHistory"
     assert body["maxSize"] == 1000
+    assert body["sort"] == "asc"
+
+
+def test_the_activity_question_can_ask_for_the_last_ones() -> None:
+    body = json.loads(wire.activity_body(WINDOW, Source.MAIN, 0, 1000, "chat", "desc"))
+    assert (body["sort"], body["mediaType"]) == ("desc", "chat")
+    assert (body["fromDate"], body["toDate"]) == (str(WINDOW.start), str(WINDOW.last))
 
 
 # -- replies --------------------------------------------------------------------------------------

@@ -147,3 +147,28 @@ def test_an_empty_list_after_another_lists_nobody(layout: Layout) -> None:
 def test_what_an_activity_listing_found_is_kept_as_a_list(layout: Layout) -> None:
     contact_list.add_discovered(layout, {"b", "a"}, NOON)
     assert current(layout) == ["a", "b"]
+
+
+def test_what_a_list_has_told_of_a_contact_stays_when_its_activity_is_seen(layout: Layout) -> None:
+    spool = contact_list.ContactSpool(layout)
+    spool.add_pass([[Contact("a", {"name": "A"}), Contact("c", {"name": "C"})]])
+    spool.keep(run_moment(0))
+    spool.close()
+    contact_list.add_discovered(layout, {"a", "b"}, run_moment(1))
+    assert current(layout) == ["a", "b"]
+    told = {
+        row["contact_id"]: row["attributes"] for row in pq.read_table(layout.contacts).to_pylist()
+    }
+    assert told == {"a": '{"name": "A"}', "b": None, "c": '{"name": "C"}'}
+
+
+def test_a_list_and_those_who_were_discovered_beside_it_are_one_list(layout: Layout) -> None:
+    listed = refresh(Lists(["a", "b"]), layout, NOON, also={"b", "z"})
+    assert listed.contacts == 3
+    assert current(layout) == ["a", "b", "z"]
+
+
+def test_many_who_were_discovered_are_kept_batch_by_batch(layout: Layout) -> None:
+    ids = {f"{n:06d}" for n in range(12_345)}
+    assert contact_list.add_discovered(layout, ids, NOON).contacts == len(ids)
+    assert current(layout) == sorted(ids)
