@@ -97,6 +97,19 @@ class HistoryRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenInteraction:
+    """One that had not ended when it was last seen. `contact_id` is whom to ask about it, and
+    `asked_at` when that contact was last asked for its day, whatever came; `is_missing` says that
+    main did not show it then, and that archive was not asked since."""
+
+    contact_id: str
+    day: date
+    started_at: datetime
+    asked_at: datetime
+    is_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How one request ended: a row of the ledger, less what the run adds.
 

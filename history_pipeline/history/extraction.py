@@ -21,6 +21,7 @@ from history_pipeline.gws import wire
 from history_pipeline.gws.connecting import connected
 from history_pipeline.gws.insisting import PATIENCE
 from history_pipeline.history.account import Account
+from history_pipeline.history.asking_again import AskedAgain, ask_again, is_latest
 from history_pipeline.history.collect import Collector, Task
 from history_pipeline.history.flatten import Flattener
 from history_pipeline.history.opening import open_attempt, utc_now
@@ -58,13 +59,14 @@ class NoProgress:
 
 @dataclass(slots=True)
 class Extraction:
-    """What a run came to, window by window."""
+    """What a run came to, window by window. `again` is what it asked beside them."""
 
     run_id: str
     windows: list[tuple[Window, list[SourceAccount]]] = field(default_factory=list)
     account: Account = field(default_factory=Account)
     warnings: list[str] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
+    again: AskedAgain | None = None
 
     def note(self, findings: Findings) -> None:
         """What the scrutiny of a window's answers has found."""
@@ -95,7 +97,8 @@ async def extract(
     """Asks for these days and puts them into the lake.
 
     With `run_id`, they are a part of that attempt, which its opener will finish; without, they
-    are an attempt of their own. `patience` is how many seconds the server may be unusable. Raises
+    are an attempt of their own. Where they end with yesterday, interactions of earlier days that
+    were open are asked again. `patience` is how many seconds the server may be unusable. Raises
     LockTimeout where another run asks the server for `wait` seconds more.
     """
     async with locks.turn(layout.extraction_lock, f"extracting {days}", wait):
@@ -112,9 +115,40 @@ async def extract(
             await _extract_windows(
                 settings, layout, attempt, due, extraction, progress, now, patience
             )
+        if is_latest(settings, attempt, days):
+            # before it is finished: after a kill the days need not be asked anew
+            await _ask_again(settings, layout, attempt, days, extraction, now, patience)
         if run_id is None:
             attempts.finish(attempt)
         return extraction
+
+
+async def _ask_again(
+    settings: Settings,
+    layout: Layout,
+    run: Attempt,
+    days: Window,
+    extraction: Extraction,
+    now: Callable[[], datetime],
+    patience: float,
+) -> None:
+    async def ask(again: Attempt, due: list[Window], wanted: pa.Array) -> None:
+        if due:
+            beside = Beside(run, wanted)
+            apart = Extraction(again.run_id)
+            await _extract_windows(settings, layout, again, due, apart, None, now, patience, beside)
+            extraction.warnings += apart.warnings
+
+    extraction.again = await ask_again(settings, layout, run, days, now, ask)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What makes an attempt one beside another run: that one has found out which contacts and
+    sources the server knows, and of the answers only these interactions are kept."""
+
+    run: Attempt
+    wanted: pa.Array
 
 
 async def _extract_windows(
@@ -126,10 +160,11 @@ async def _extract_windows(
     progress: Progress | None,
     now: Callable[[], datetime],
     patience: float,
+    beside: Beside | None = None,
 ) -> None:
     progress = progress or NoProgress()
     flattener = Flattener(settings.zone, forgotten.read(layout))
-    verdicts = _found_out(layout, attempt)
+    verdicts = _found_out(layout, attempt, *([beside.run] if beside else []))
     scrutiny = Scrutiny(settings.audit_share, attempt.run_id)
     async with connected(settings, patience) as client:
         for window in due:
@@ -148,6 +183,7 @@ async def _extract_windows(
                     asked=settings.asked_attributes,
                     now=now,
                     on_part=intake.take,
+                    only=beside.wanted if beside else None,
                 ) as recorder:
                     task = Task(
                         window,
@@ -163,7 +199,7 @@ async def _extract_windows(
                     account = await collector.collect(
                         planned.contact_ids, settled, planned.exempt, _taken(directory)
                     )
-                scope = _scope(settings)
+                scope = _scope(settings, is_again=beside is not None)
                 accounts = await _to_its_end(
                     compact, layout, attempt, window, settings.sources, scope, now(), intake
                 )
@@ -191,11 +227,12 @@ async def _to_its_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         raise
 
 
-def _found_out(layout: Layout, attempt: Attempt) -> Verdicts:
-    """What windows of this run that are finished have told: each may be a process of its own."""
+def _found_out(layout: Layout, *attempts_: Attempt) -> Verdicts:
+    """What finished windows of these runs have told: each may be a process of its own."""
     verdicts = Verdicts()
-    for account in runs.accounts(layout, attempt.run_id):
-        verdicts.learn({(account.source, state): n for state, n in account.states.items()})
+    for attempt in attempts_:
+        for account in runs.accounts(layout, attempt.run_id):
+            verdicts.learn({(account.source, state): n for state, n in account.states.items()})
     return verdicts
 
 
@@ -226,8 +263,9 @@ def _criteria(settings: Settings) -> wire.Filter:
     )
 
 
-def _scope(settings: Settings) -> dict[str, object]:
+def _scope(settings: Settings, *, is_again: bool) -> dict[str, object]:
     return {
+        **({"is_again": True} if is_again else {}),
         "contact_source": settings.contact_source,
         "is_whole": not settings.is_narrowed,
         "custom_attributes": json.dumps(list(settings.asked_attributes), ensure_ascii=False),

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from history_pipeline.gws import payloads
 from history_pipeline.history.flatten import Answered, Flattened, Flattener
@@ -69,7 +70,8 @@ class _Filling:
 
 class Recorder:
     """Writes one window's parts. `async with` leaves only when all is on disk. `on_part` is told of
-    each, off the loop, with its observations, when the disk has it."""
+    each, off the loop, with its observations, when the disk has it. Where `only` names
+    interactions, no others are kept; the counts are of all that came."""
 
     def __init__(
         self,
@@ -80,6 +82,7 @@ class Recorder:
         asked: tuple[str, ...],
         now: Callable[[], datetime],
         on_part: Callable[[Path, pa.Table], None] = lambda part, observations: None,
+        only: pa.Array | None = None,
     ) -> None:
         self._directory = directory
         self._flattener = flattener
@@ -87,6 +90,7 @@ class Recorder:
         self._asked = asked
         self._now = now
         self._on_part = on_part
+        self._only = only
         self._ordinal = parts.next_ordinal(directory)
         self._filling = _Filling()
         self._landed = self._rejected = 0
@@ -202,10 +206,13 @@ class Recorder:
             raise self._failure
 
     def _write(self, full: _Filling, ordinal: int) -> None:
+        observations = _together([each.observations for each in full.flattened], OBSERVATIONS)
+        if self._only is not None:
+            observations = observations.filter(
+                pc.is_in(observations["interaction_id"], value_set=self._only)
+            )
         # whoever splits it by day has less to do then
-        observations = sorted_by_day(
-            _together([each.observations for each in full.flattened], OBSERVATIONS)
-        )
+        observations = sorted_by_day(observations)
         part = parts.write(
             self._directory,
             ordinal,

@@ -75,8 +75,7 @@ class Attempt:
     def planned(self, window: Window, sources: tuple[Source, ...]) -> Planned:
         if not self.plan.exists():
             return Planned(self.contact_ids(), _EXEMPT.empty_table())
-        with damage.of_attempt(self.directory):
-            rows = damage.read(self.plan, schema=PLAN)
+        rows = self.plan_rows()
         mine = rows.filter(pc.equal(rows["window_start"], pa.scalar(window.start, pa.date32())))
         unique = mine["contact_id"].combine_chunks().unique()
         ids = unique.take(pc.sort_indices(unique))
@@ -86,6 +85,11 @@ class Attempt:
             others = ids.filter(pc.invert(pc.is_in(ids, asked.combine_chunks())))
             exempt.append(pa.table([others, pa.repeat(source.value, len(others))], schema=_EXEMPT))
         return Planned(ids, pa.concat_tables(exempt))
+
+    def plan_rows(self) -> pa.Table:
+        """Its requests, in the columns PLAN. Call it where there is a plan."""
+        with damage.of_attempt(self.directory):
+            return damage.read(self.plan, schema=PLAN)
 
     @property
     def lock(self) -> Path:
@@ -99,9 +103,10 @@ class Attempt:
         return int(self.started_at.timestamp() * 1_000_000)
 
 
-def fingerprint(settings: Settings, *, only_rest: bool = False) -> str:
+def fingerprint(settings: Settings, *, only_rest: bool = False, again_after: str = "") -> str:
     """A digest of all that decides which answers a run gets. `only_rest` tells a run that asks
-    for what others have left over."""
+    for what others have left over, `again_after` one that asks for what was open, beside the run
+    that it names."""
     facts = {
         "server": settings.url,
         "zone": settings.timezone,
@@ -114,6 +119,7 @@ def fingerprint(settings: Settings, *, only_rest: bool = False) -> str:
         "window": settings.window_days,
         "overlap": settings.overlap_days,
         **({"only_rest": True} if only_rest else {}),
+        **({"again_after": again_after} if again_after else {}),
     }
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -169,6 +175,11 @@ def _unfinished(
             and now - attempt.started_at < LONGEST_LIFE
         ):
             yield attempt
+
+
+def beside(layout: Layout, print_: str) -> Attempt | None:
+    """The attempt with a fingerprint that names the run beside which it asks, finished or not."""
+    return next((attempt for attempt in every(layout) if attempt.fingerprint == print_), None)
 
 
 def by_id(layout: Layout, run_id: str) -> Attempt | None:

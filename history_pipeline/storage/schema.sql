@@ -173,7 +173,8 @@ create table if not exists raw_gws.coverage (
     finished_at timestamptz not null
 );
 
--- one row per run and window: what a run may claim. `contact_source` is gws, file or activity;
+-- one row per run and window: what a run may claim; none for one that has asked again for what was
+-- open, which claims nothing of its days. `contact_source` is gws, file or activity;
 -- `is_whole` is false where a media type or a search narrowed the run; `is_discovery_complete`
 -- is false where an activity listing stayed cut, or a run that asked the rest made none.
 create table if not exists raw_gws.run_scopes (
@@ -192,6 +193,14 @@ create table if not exists raw_gws.run_scopes (
 create table if not exists raw_gws.moved_interactions (
     interaction_id varchar not null,
     window_date date not null
+);
+
+-- internal: one row per open interaction and source: when the contact that it is known of was last
+-- asked for its day, whatever the answer held
+create table if not exists raw_gws.open_asked (
+    interaction_id varchar not null,
+    source varchar not null,
+    asked_at timestamptz not null
 );
 
 -- internal: one row per lake file that has been loaded, as it was when it was loaded

@@ -25,6 +25,7 @@ from history_pipeline.storage import (
     discovery,
     files,
     locks,
+    open_interactions,
     parts,
     warehouse_days,
 )
@@ -137,6 +138,7 @@ def _load_within(memory_limit: str, layout: Layout, path: Path, now: datetime) -
         given: list[Certificate] = []
         if fresh:
             _resolve_rejects(connection, layout)
+            open_interactions.forget_ended(connection)
             _prune_ledger(connection, now)
             _remember(connection, fresh, now)
             given = certificates.take(connection, layout, ledgers, now)
@@ -248,21 +250,28 @@ def _load_window(
                 run["finished_at"],
             ],
         )
-    connection.execute(
-        f"insert into raw_gws.run_scopes values ({', '.join('?' * 9)})",
-        [
-            *facts,
-            scope["contact_source"],
-            scope["is_whole"],
-            run["is_discovery_complete"],
-            scope["custom_attributes"],
-            scope["server_timezone"],
-            run["started_at"],
-        ],
-    )
+    if _claims(run):
+        connection.execute(
+            f"insert into raw_gws.run_scopes values ({', '.join('?' * 9)})",
+            [
+                *facts,
+                scope["contact_source"],
+                scope["is_whole"],
+                run["is_discovery_complete"],
+                scope["custom_attributes"],
+                scope["server_timezone"],
+                run["started_at"],
+            ],
+        )
     _load_requests(connection, directory, run)
     if (directory / parts.REJECTS_FILE).exists():
         _load_rejects(connection, directory)
+
+
+def _claims(run: dict[str, Any]) -> bool:
+    """One that asked again for what was open keeps no more than that of its answers: it proves
+    nothing of its days, and spoils nothing."""
+    return not run["scope"].get("is_again", False)
 
 
 def _load_requests(
@@ -281,13 +290,14 @@ def _load_requests(
             and window_start = (select any_value(window_start) from requests);
         insert into raw_gws.requests by name from requests;
     """)
-    scope = run["scope"]
-    coverage.merge(
-        connection,
-        start=str(run["window_start"]),
-        end=str(run["window_end"]),
-        is_whole=bool(scope["is_whole"]),
-    )
+    if _claims(run):
+        coverage.merge(
+            connection,
+            start=str(run["window_start"]),
+            end=str(run["window_end"]),
+            is_whole=bool(run["scope"]["is_whole"]),
+        )
+    open_interactions.note_asked(connection)
     connection.execute("drop table requests")
 
 
@@ -358,6 +368,12 @@ def _prune_ledger(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
                     and covered.state = 'answered' and covered.finished_at > old.finished_at
                     and covered.span_start <= old.window_start
                     and covered.span_end >= old.window_end
+            ) or exists (
+                from raw_gws.requests as later
+                where later.contact_id = old.contact_id and later.source = old.source
+                    and later.state = 'answered' and later.finished_at > old.finished_at
+                    and later.window_start <= old.window_start
+                    and later.window_end >= old.window_end
             ))
         """,
         [now],
