@@ -12,10 +12,13 @@ that client and server cannot share one misreading.
 `Behaviour` holds the switches; `SwitchedFaults(behaviour)` is what follows them, and can be
 asked what it will do: `contact_known(contact_id)`, `always_fails(contact_id)`. A policy of
 one's own is a `Faults`. `ChangingRoster(world.size, behaviour)` tells which contacts come into
-the list, leave it, and are `steady`. `stats` counts what was seen, and each fault injected.
+the list, leave it, and are `steady`. `Changes(world, behaviour, wall)` is the world as it is told
+at a time: `history(index)`, and when an interaction ends late, or is another contact's. `stats`
+counts what was seen, and each fault injected.
 """
 
 from history_pipeline.simulator.behaviour import Behaviour
+from history_pipeline.simulator.changes import Changes
 from history_pipeline.simulator.faults import (
     Call,
     Delivery,
@@ -36,6 +39,7 @@ __all__ = [
     "MAIN",
     "Behaviour",
     "Call",
+    "Changes",
     "ChangingRoster",
     "Delivery",
     "Faults",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from history_pipeline.simulator import switches
 from history_pipeline.simulator.switches import (
+    ages,
     check,
     choice,
     count,
@@ -275,6 +276,39 @@ class ArchiverSwitches:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangeSwitches:
+    """What becomes of interactions and contacts later, by the wall clock."""
+
+    ends_late_share: float = field(
+        default=0.0, metadata=share("of the interactions that are open: they end late")
+    )
+    ends_late_days: tuple[float, float] = field(
+        default=(8.0, 60.0), metadata=ages("their age when they end (8,60)")
+    )
+    late_archived_days: float | None = field(
+        default=None,
+        metadata=number("after which they are in archive alone (never)"),
+    )
+    merged_later_share: float = field(
+        default=0.0,
+        metadata=share("of the contacts: merged into the one before them, half of all at most"),
+    )
+    merged_later_days: tuple[float, float] = field(
+        default=(1.0, 30.0), metadata=ages("since the world's start, when they are merged (1,30)")
+    )
+    merged_ids_unknown: bool = field(
+        default=False,
+        metadata=turned_on("ids of merged contacts are unknown to history", "merged-ids-unknown"),
+    )
+    reassigned_share: float = field(
+        default=0.0, metadata=share("of the interactions: assigned to another contact")
+    )
+    reassigned_days: tuple[float, float] = field(
+        default=(1.0, 30.0), metadata=ages("their age when they are (1,30)")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeSwitches:
     """Several nodes behind a balancer that goes by a cookie."""
 
@@ -290,6 +324,7 @@ SECTIONS: dict[str, type[DataclassInstance]] = {
     "limits": LimitSwitches,
     "contacts": ContactSwitches,
     "archiver": ArchiverSwitches,
+    "later changes": ChangeSwitches,
     "nodes": NodeSwitches,
 }
 """What the command line calls each section."""
@@ -298,6 +333,7 @@ SECTIONS: dict[str, type[DataclassInstance]] = {
 @dataclass(frozen=True, kw_only=True)
 class Behaviour(
     NodeSwitches,
+    ChangeSwitches,
     ArchiverSwitches,
     ContactSwitches,
     LimitSwitches,
@@ -315,5 +351,7 @@ class Behaviour(
         check(self)
         if self.archiver_per_second and self.archiver_per_request:
             raise ValueError("an archiver goes by the second or by the request, not by both")
+        if self.merged_later_share > 0.5:
+            raise ValueError("at most half of the contacts can be merged into the other half")
         if self.mute_seconds is not None and self.mute_from is None:
             raise ValueError("mute_seconds needs mute_from")

@@ -158,6 +158,8 @@ class HistoryCalls:
         if not self.faults.contact_known(contact_id):
             self.stats.inject("unknown_contact")
             raise Refused(NOT_FOUND, "contact not found")
+        if self.shelf.changes is not None and not self.shelf.changes.known(index):
+            raise Refused(NOT_FOUND, "contact not found")
         return index
 
     def _parse(self, body: bytes, operation: str, today: date) -> HistoryQuery:

@@ -21,6 +21,7 @@ from history_pipeline.simulator.bayeux_client import Client
 from history_pipeline.simulator.bayeux_server import BayeuxRules, BayeuxServer
 from history_pipeline.simulator.behaviour import Behaviour
 from history_pipeline.simulator.call_identity import Identities
+from history_pipeline.simulator.changes import Changes
 from history_pipeline.simulator.deliveries import Deliveries
 from history_pipeline.simulator.draws import key_number
 from history_pipeline.simulator.endings import EXPIRED, ORDINARY
@@ -77,7 +78,8 @@ class Simulator:
 
     `faults` replaces the policy that follows `behaviour`'s switches; `today` is the day that
     default dates count from, the present one in the world's zone unless given. `clock`, in
-    seconds, is what the archiver and a mute channel go by.
+    seconds, is what the archiver and a mute channel go by; `wall`, in seconds since 1970, what
+    later changes go by.
     """
 
     def __init__(
@@ -88,12 +90,14 @@ class Simulator:
         faults: Faults | None = None,
         today: Callable[[], date] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._world = world
         self._behaviour = behaviour or Behaviour()
         self._faults = faults or SwitchedFaults(self._behaviour, clock=clock)
         self._today = today or (lambda: datetime.now(world.zone).date())
         self._clock = clock
+        self._wall = wall
         self._ids = 0
 
     @contextlib.asynccontextmanager
@@ -146,6 +150,9 @@ class Simulator:
         behaviour = self._behaviour
         shelf = Shelf(self._world, remembered=behaviour.remembered_answers)
         gap = behaviour.archiver_gap
+        changes = Changes(self._world, behaviour, self._wall)
+        if changes.active:
+            shelf.changes = changes
         if behaviour.archiver_per_request:
             shelf.archiver = PerRequest(behaviour.archiver_per_request, gap, self._clock)
         if behaviour.archiver_per_second:

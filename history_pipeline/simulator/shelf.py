@@ -14,6 +14,7 @@ from operator import attrgetter
 
 from history_pipeline.simulator.answers import Encoded, encoded
 from history_pipeline.simulator.archiver import Archiver, Held
+from history_pipeline.simulator.changes import Changes
 from history_pipeline.simulator.history_query import HistoryQuery
 from history_pipeline.simulator.timeline import Timeline
 from history_pipeline.simulator.world import ARCHIVE, MAIN, Placed, World
@@ -24,8 +25,8 @@ _start = attrgetter("start_ms")
 class Shelf:
     """Encoded records of the contacts asked for lately; at most `bound` contacts.
 
-    `archiver` may be set before the first question; without one nothing moves, and `remembered`
-    answers at most are kept as they are.
+    `archiver` and `changes` may be set before the first question; without them nothing moves, and
+    `remembered` answers at most are kept as they are. What changes with time is kept not at all.
     """
 
     def __init__(self, world: World, bound: int = 2048, remembered: int = 0) -> None:
@@ -38,13 +39,15 @@ class Shelf:
             lambda index: self._by_source(world.own_history(index)),
         )
         self.archiver: Archiver | None = None
+        self.changes: Changes | None = None
 
     def warm(self, index: int) -> None:
         self._held(index)
 
     def contact_history(self, index: int, query: HistoryQuery) -> list[bytes]:
         """The records of one contact, in the order asked for."""
-        return (self._remembering if self.archiver is None else self._of_contact)(index, query)
+        moves = self.archiver is not None or self.changes is not None
+        return (self._of_contact if moves else self._remembering)(index, query)
 
     def _of_contact(self, index: int, query: HistoryQuery) -> list[bytes]:
         held = self._held(index)
@@ -59,7 +62,7 @@ class Shelf:
         found: list[bytes] = []
         moments = self.timeline.moments(query.from_ms, query.until_ms, ascending=query.ascending)
         for ms, index in moments:
-            held = self._in(self._own(index), query.source)
+            held = self._in(self._own_held(index), query.source)
             first = bisect_left(held, ms, key=_start)
             after = bisect_right(held, ms, lo=first, key=_start)
             for one in held[first:after]:
@@ -72,7 +75,14 @@ class Shelf:
     def _in(self, held: Held, source: str) -> list[Encoded]:
         return held[source] if self.archiver is None else self.archiver.view(held, source)
 
+    def _own_held(self, index: int) -> Held:
+        if self.changes is None:
+            return self._own(index)
+        return self._by_source(self.changes.own_history(index))
+
     def _held(self, index: int) -> Held:
+        if self.changes is not None:
+            return self._by_source(self.changes.history(index))
         held = self._kept.get(index)
         if held is None:
             held = self._by_source(self._world.history(index))

@@ -81,6 +81,17 @@ def span(told: str, flag: str) -> Metadata:
     )
 
 
+def ages(told: str) -> Metadata:
+    """`8` or `8,60`: days, least and most, parts of days included."""
+    return _of(
+        told=told,
+        parse=parsed_span,
+        metavar="DAYS[,DAYS]",
+        holds=lambda value: 0 < value[0] <= value[1],
+        wanted="a span of days",
+    )
+
+
 def count(told: str, least: int = 1) -> Metadata:
     return _of(
         told=told,
@@ -96,7 +107,7 @@ def number(told: str) -> Metadata:
         told=told,
         parse=float,
         metavar="N",
-        holds=lambda value: value >= 0,
+        holds=lambda value: value is None or value >= 0,
         wanted="a number, not negative",
     )
 

@@ -217,7 +217,9 @@ class World:
         index = self.answers_for(index)
         found = self.own_history(index)
         next_one = index + 1
-        if self._merged(next_one) or (next_one < self.size and self.answers_for(next_one) == index):
+        if self.is_merged(next_one) or (
+            next_one < self.size and self.answers_for(next_one) == index
+        ):
             found = sorted(found + self.own_history(next_one), key=lambda one: one.start_ms)
         return found
 
@@ -242,7 +244,7 @@ class World:
             starts += self._landmarks
         return sorted(starts)
 
-    def _merged(self, index: int) -> bool:
+    def is_merged(self, index: int) -> bool:
         """Was this contact merged into its predecessor?"""
         return index % _MERGED_EVERY == _MERGED_AT and index < self.size
 
@@ -266,7 +268,7 @@ class World:
         return first + int((after - first) * (7 + 13 * draw.random()) / 24)
 
     def _placed(self, index: int, ordinal: int, ms: int, draw: Random) -> Placed:
-        goes_over = self._merged(index) and draw.random() < 0.5
+        goes_over = self.is_merged(index) and draw.random() < 0.5
         contact_id = self.contact_id(index - 1 if goes_over else self.answers_for(index))
         payload = compose(self._setting, Place(index, ordinal, ms, contact_id), draw)
         if index == self.size:

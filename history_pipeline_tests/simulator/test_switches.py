@@ -43,6 +43,7 @@ def test_every_switch_has_a_flag_that_changes_it(field: dataclasses.Field[Any]) 
         "S": "7",
         "MS": "7",
         "MS[,MS]": "5,20",
+        "DAYS[,DAYS]": "5,20",
         "N": "7",
         "N[,N]": "2,3",
         "ID[,ID]": "a,b",
