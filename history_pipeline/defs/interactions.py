@@ -44,8 +44,9 @@ def interactions(
     """Answers of RetrieveContactHistory, flattened; one Parquet file a day in the lake.
 
     A day is one of the server's zone. All days of a run are asked for together: a request covers
-    one contact, all of these days and one source. Days rerun here reach analysts when `warehouse`
-    and all after it are materialized.
+    one contact, all of these days and one source. Where they end with yesterday, interactions of
+    earlier days that were open are asked again, with 5 % more requests at most. Days rerun here
+    reach analysts when `warehouse` and all after it are materialized.
     """
     window = partitions.window_of(context.partition_key_range)
     with turns.awaited(pipeline.patience):
@@ -62,6 +63,7 @@ def interactions(
         )
     pipeline.be_patient()
     shown.tell(context.log, extraction, window)
+    shown.tell_again(context.log, extraction)
     asked = shown.requests(extraction, window)
     for day in window:
         context.add_asset_metadata(

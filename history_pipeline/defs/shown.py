@@ -48,6 +48,7 @@ def requests(extraction: Extraction, window: Window) -> dict[str, Any]:
         "requests a second": round(rate, 1),
         **{name: round(value, 3) for name, value in latencies.items() if value is not None},
         "run_id in raw_gws": extraction.run_id,
+        **again(extraction),
         **reasons(extraction),
         **({"warnings": "; ".join(extraction.warnings)} if extraction.warnings else {}),
     }
@@ -69,6 +70,41 @@ def tell(log: dg.DagsterLogManager, extraction: Extraction, window: Window) -> N
         return
     why = "; ".join(f"{reason} ({n:,})" for reason, n in account.errors.most_common(5))
     log.warning(f"{line}; failed because: {why}")
+
+
+def again(extraction: Extraction) -> dict[str, Any]:
+    """What was open and asked again beside these days; nothing where none of it was looked for.
+    A run that was gone on with does not know how many were due."""
+    told = extraction.again
+    if told is None:
+        return {}
+    counts = {
+        "open interactions due": told.due,
+        "open interactions asked again": told.asked_about,
+        "open interactions that have ended": told.closed,
+        "open interactions left to the next run": told.left,
+        "requests to ask them again": told.requests,
+        "requests to ask them again that failed": told.failed,
+        "run_id of these in raw_gws": told.run_id,
+    }
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def tell_again(log: dg.DagsterLogManager, extraction: Extraction) -> None:
+    """One line more, where anything was due."""
+    told = extraction.again
+    if told is None or not (told.due or told.requests):
+        return
+    due = "" if told.due is None else f"{told.due:,} due, "
+    left = f", {told.left:,} left to the next run" if told.left else ""
+    line = (
+        f"open interactions of earlier days: {due}{told.asked_about:,} asked again with "
+        f"{told.requests:,} requests, {told.closed:,} have ended{left}"
+    )
+    if told.failed:
+        log.warning(f"{line}; {told.failed:,} of these requests failed, and come again")
+    else:
+        log.info(line)
 
 
 def days(window: Window) -> str:

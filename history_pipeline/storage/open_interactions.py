@@ -74,7 +74,7 @@ def ids_of(layout: Layout, plan: pa.Table, width: int) -> pa.Array:
     Call it with the warehouse's lock held."""
     with database.reading(layout.warehouse, layout.scratch) as connection:
         connection.register("plan", plan)
-        found = connection.execute(
+        found = connection.sql(
             f"""
             select distinct interaction_id
             from (

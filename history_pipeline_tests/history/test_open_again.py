@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -71,7 +72,7 @@ def places(lookback: float, until: float) -> Iterator[float]:
 @pytest.mark.parametrize("lookback", [5, 7, 7.6, 14, 31])
 def test_daily_runs_see_every_end_within_a_quarter_of_its_age(lookback: float) -> None:
     asked = [lookback, *places(lookback, 2_000)]
-    steps = [later / earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    steps = [later / earlier for earlier, later in pairwise(asked)]
     assert max(steps) <= 1.25
 
 
