@@ -8,8 +8,8 @@ its age is a quarter greater than it was then, whatever the lookback: so a late 
 25 % of the age at which it came. Runs are a day apart, so it is asked by the last run before its
 place. What the budget has no room for comes next time, the most overdue first.
 
-Main alone is asked: what is open holds its thread there (guide, 6.2). Where main does not show it
-any more it may have ended and been archived since, so archive is asked next, once.
+Main alone is asked: the archiver takes whole threads, and what is open keeps its own in main. Where
+main does not show it any more it may have ended and been archived since: archive is asked next.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ARCHIVE_TAKES = timedelta(days=1)
 """What main no longer shows is asked of archive by the next run: so much sooner main is asked,
 where a quarter of the age leaves the time."""
 
-_LEAVES_THE_TIME = timedelta(days=4)
+_LEAVES_THE_TIME = timedelta(days=3)
 
 JUST_ASKED = timedelta(hours=12)
 """A second run of the same day asks nothing twice."""

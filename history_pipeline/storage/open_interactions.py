@@ -21,6 +21,10 @@ from history_pipeline.storage.layout import Layout
 
 _AT_ONCE = 10_000
 
+_PATIENCE = 5.0
+"""Seconds to wait for somebody who has the warehouse open beside its lock: it can be done next
+time, and nothing else goes on meanwhile."""
+
 _ASKED_AS = "coalesce(contact_id, requested_contact_id)"
 """The newest contact that was seen is asked: the one that it was moved from answers no more."""
 
@@ -62,7 +66,7 @@ def forget_ended(connection: duckdb.DuckDBPyConnection) -> None:
 def opened_before(layout: Layout, day: date, *, has_archive: bool) -> Iterator[OpenInteraction]:
     """What is open of the days before, by contact and day. Call it with the warehouse's lock
     held. A few rows at a time: there can be millions."""
-    with database.reading(layout.warehouse, layout.scratch) as connection:
+    with database.reading(layout.warehouse, layout.scratch, _PATIENCE) as connection:
         asked = "raw_gws.open_asked" if _has_notes(connection) else f"({_NO_NOTES})"
         result = connection.execute(_OPEN.format(asked=asked), {"day": day, "archive": has_archive})
         while rows := result.fetchmany(_AT_ONCE):
@@ -72,7 +76,7 @@ def opened_before(layout: Layout, day: date, *, has_archive: bool) -> Iterator[O
 def ids_of(layout: Layout, plan: pa.Table, width: int) -> pa.Array:
     """Ids of what is open and asked about by `plan`, whose windows are `width` days wide at most.
     Call it with the warehouse's lock held."""
-    with database.reading(layout.warehouse, layout.scratch) as connection:
+    with database.reading(layout.warehouse, layout.scratch, _PATIENCE) as connection:
         connection.register("plan", plan)
         found = connection.sql(
             f"""

@@ -46,7 +46,7 @@ GONE_WITHIN = 10.0
 
 TIMES = {
     "first_seen_at", "last_seen_at", "unchanged_since", "superseded_at", "seen_at", "finished_at",
-    "run_id", "seconds", "loaded_at", "seen_from", "seen_until",
+    "run_id", "seconds", "loaded_at", "seen_from", "seen_until", "asked_at",
 }  # fmt: skip
 """Columns that say when something was seen, or in which run."""
 

@@ -195,9 +195,9 @@ async def test_a_late_end_is_known_within_a_quarter_of_its_age(tmp_path: Path) -
 
 @pytest.mark.slow
 async def test_so_it_is_over_months_and_where_the_archiver_has_been_at_it(tmp_path: Path) -> None:
-    ends = {"ends_late_share": 1.0, "ends_late_days": (8.0, 60.0), "late_archived_days": 2.5}
+    ends = {"ends_late_share": 1.0, "ends_late_days": (8.0, 40.0), "late_archived_days": 2.5}
     async with site(tmp_path, **ends) as there:
-        await weeks_pass(there, 95)
+        await weeks_pass(there, 74)
     archived = there.rows("select count(*) from raw_gws.interactions where source = 'archive'")
     assert archived > [(0,)], "some were in archive alone when they were asked again"
 
