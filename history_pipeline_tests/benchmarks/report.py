@@ -280,8 +280,7 @@ def _activity(title: str, told: Result) -> str:
         f"{told['days']} days of {title}, of whom {told['active']:,} were active: "
         f"{found['requests']:,} requests with `HISTORY_CONTACTS=activity`, {found['discovery']:,} of "
         f"them to find out who was active, and {full['requests']:,} where everybody is asked. Both "
-        f"end with the same {full['interactions']:,} interactions, after {found['seconds']:.0f} s "
-        f"and {full['seconds']:.0f} s."
+        f"end with the same {full['interactions']:,} interactions."
     )
 
 
