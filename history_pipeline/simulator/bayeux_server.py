@@ -137,6 +137,10 @@ class BayeuxServer:
                 return client
         return None
 
+    def subscribers(self, channel: str) -> list[Client]:
+        """Every client that listens to the channel, whoever owns it."""
+        return [client for client in self._clients.values() if client.hears(channel)]
+
     def accepted(self, client: Client, now: float) -> None:
         """A request was accepted that is to be answered here; it may have been the last one."""
         client.accepted += 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from history_pipeline.simulator import switches
+from history_pipeline.simulator.site_switches import SiteSwitches
 from history_pipeline.simulator.switches import (
     ages,
     check,
@@ -317,6 +318,7 @@ class NodeSwitches:
 
 SECTIONS: dict[str, type[DataclassInstance]] = {
     "requests": RequestSwitches,
+    "sites": SiteSwitches,
     "CometD": CometdSwitches,
     "faults of notifications": NotificationSwitches,
     "faults of HTTP replies": HttpFaultSwitches,
@@ -341,6 +343,7 @@ class Behaviour(
     HttpFaultSwitches,
     NotificationSwitches,
     CometdSwitches,
+    SiteSwitches,
     RequestSwitches,
 ):
     """All switches; `seed` is that of every chance. Raises ValueError for what makes no sense."""

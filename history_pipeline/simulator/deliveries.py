@@ -47,8 +47,11 @@ class Accepted:
 class Deliveries:
     """Those of one node."""
 
-    def __init__(self, bayeux: BayeuxServer, faults: Faults, stats: Stats) -> None:
+    def __init__(
+        self, bayeux: BayeuxServer, faults: Faults, stats: Stats, *, heard_by_all: bool = False
+    ) -> None:
         self._bayeux = bayeux
+        self._heard_by_all = heard_by_all
         self._faults = faults
         self._stats = stats
         self._open: dict[Client, set[Accepted]] = {}
@@ -155,7 +158,9 @@ class Deliveries:
     def _put(self, client: Client, call: HistoryCall, message: bytes) -> bool:
         passed = self._faults.notification(call, message)
         if passed is not None:
-            self._bayeux.deliver(client, passed)
+            heard_by = self._bayeux.subscribers(CHANNEL) if self._heard_by_all else [client]
+            for each in heard_by:
+                self._bayeux.deliver(each, passed)
         return passed is not None
 
     def _settle(self, accepted: Accepted) -> None:

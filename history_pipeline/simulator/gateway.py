@@ -230,6 +230,7 @@ class Gateway:
         status = 404 if refused.status_code == NOT_FOUND else 400
         if not self.behaviour.errors_as_http and status != 404:
             status = 200
+        status = refused.http_status or status
         told = {"statusCode": refused.status_code, "statusMessage": refused.message}
         return _json(told, status=status)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache, partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -24,6 +25,7 @@ from history_pipeline.simulator.deliveries import Accepted, Deliveries
 from history_pipeline.simulator.faults import Call, Delivery, Faults, HistoryCall, Interference
 from history_pipeline.simulator.history_query import (
     CONTACT_HISTORY,
+    FORBIDDEN,
     INTERACTION_HISTORY,
     NOT_FOUND,
     VALUE_INVALID,
@@ -35,6 +37,9 @@ from history_pipeline.simulator.history_query import (
 from history_pipeline.simulator.shelf import Shelf
 from history_pipeline.simulator.stats import Stats
 from history_pipeline.simulator.world import World
+
+_NOBODY = -1
+"""In place of a contact's number: it is unknown, and the request is accepted all the same."""
 
 _EARLY_HEADSTART = 0.01
 """Seconds that the HTTP reply waits after an early notification was queued."""
@@ -84,11 +89,14 @@ class HistoryCalls:
 
     def __post_init__(self) -> None:
         self.references = References(self.behaviour.reference_ids == "session")
+        behaviour = self.behaviour
         self._rules = QueryRules(
-            self.world.zone,
-            self.behaviour.to_date_included,
-            self.behaviour.max_size_refused_above,
-            self.behaviour.max_size_cut_at,
+            ZoneInfo(behaviour.days_zone) if behaviour.days_zone else self.world.zone,
+            behaviour.to_date_included,
+            behaviour.sort_obeyed,
+            behaviour.source_obeyed,
+            behaviour.max_size_refused_above,
+            behaviour.max_size_cut_at,
         )
         # A run asks the same of every contact: its body is read once.
         self._parsed = lru_cache(maxsize=256)(self._parse)
@@ -101,6 +109,8 @@ class HistoryCalls:
         query = self._parsed(body, operation, self.today())
         index = None if contact_id is None else self._index(contact_id)
         if index is None:
+            if not self.behaviour.interaction_history:
+                raise Refused(FORBIDDEN, "unknown operation")
             await asyncio.to_thread(self.shelf.timeline.keys)
         interference = self.faults.over_limit(call, loop.time(), self.stats.in_flight)
         if interference is not None:
@@ -154,13 +164,19 @@ class HistoryCalls:
     def _index(self, contact_id: str) -> int:
         index = self.world.index_of(contact_id)
         if index is None:
-            raise Refused(NOT_FOUND, "contact not found")
+            return self._unknown()
         if not self.faults.contact_known(contact_id):
             self.stats.inject("unknown_contact")
-            raise Refused(NOT_FOUND, "contact not found")
+            return self._unknown()
         if self.shelf.changes is not None and not self.shelf.changes.known(index):
-            raise Refused(NOT_FOUND, "contact not found")
+            return self._unknown()
         return index
+
+    def _unknown(self) -> int:
+        manner = self.behaviour.unknown_contacts
+        if manner in ("empty", "error-message"):
+            return _NOBODY
+        raise Refused(NOT_FOUND, "contact not found", 200 if manner == "code-6" else None)
 
     def _parse(self, body: bytes, operation: str, today: date) -> HistoryQuery:
         try:
@@ -175,6 +191,10 @@ class HistoryCalls:
         """The notification, made of what the sources hold at this moment."""
         if delivery.error_message is not None:
             return failure(call.reference_id, delivery.error_message)
+        if index == _NOBODY:
+            if self.behaviour.unknown_contacts == "empty":
+                return notification(call.reference_id, [])
+            return failure(call.reference_id, "contact not found")
         if index is None:
             records = self.shelf.interaction_history(query)
         else:

@@ -30,12 +30,14 @@ _DEFAULT_MAX_SIZE = 100
 
 
 class Refused(Exception):
-    """The request is not accepted; `status_code` is the envelope's."""
+    """The request is not accepted; `status_code` is the envelope's, `http_status` where the usual
+    one is not meant."""
 
-    def __init__(self, status_code: int, message: str) -> None:
+    def __init__(self, status_code: int, message: str, http_status: int | None = None) -> None:
         super().__init__(message)
         self.status_code = status_code
         self.message = message
+        self.http_status = http_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,13 @@ class HistoryQuery:
 
 @dataclass(frozen=True, slots=True)
 class QueryRules:
-    """How this server reads days, and how much of them it grants."""
+    """How this server reads days, how much of them it grants, and what else it makes of a
+    request."""
 
     zone: ZoneInfo
     to_date_included: bool = True
+    sort_obeyed: bool = True
+    source_obeyed: bool = True
     max_size_refused_above: int | None = None
     max_size_cut_at: int | None = None
 
@@ -82,11 +87,13 @@ def parse_query(body: Any, operation: str, rules: QueryRules, today: date) -> Hi
         raise Refused(OUT_OF_RANGE, "fromDate is after toDate")
     until = to_day + timedelta(days=1) if rules.to_date_included else to_day
     media_type = _choice(body, "mediaType", MEDIA_TYPES)
+    source = _choice(body, "source", frozenset(("main", "archive"))) or "main"
+    ascending = _choice(body, "sort", frozenset(("asc", "desc"))) == "asc"
     return HistoryQuery(
         from_ms=midnight_ms(rules.zone, from_day),
         until_ms=midnight_ms(rules.zone, until),
-        source=_choice(body, "source", frozenset(("main", "archive"))) or "main",
-        ascending=_choice(body, "sort", frozenset(("asc", "desc"))) == "asc",
+        source=source if rules.source_obeyed else "main",
+        ascending=ascending and rules.sort_obeyed,
         media_type=media_type,
         attributes=_names(body),
         search=_search(body),

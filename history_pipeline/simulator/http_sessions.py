@@ -67,7 +67,7 @@ class HttpSessions:
         self._node = node
         self._sessions: dict[str, HttpSession] = {}
         pair = f"{behaviour.username}:{behaviour.password}"
-        self._credentials = pair.encode()
+        self._credentials = pair.encode(behaviour.basic_encoding)
         self._usual_header = "Basic " + base64.b64encode(self._credentials).decode()
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class HttpSessions:
         return session
 
     def credentials_are_right(self, authorization: str) -> bool:
-        """Basic, in UTF-8 (RFC 7617); anything else is wrong."""
+        """Basic, in the encoding of this site (RFC 7617: UTF-8); anything else is wrong."""
         if authorization == self._usual_header:
             return True
         scheme, _, encoded = authorization.partition(" ")

@@ -185,7 +185,7 @@ class Simulator:
         sessions = HttpSessions(
             behaviour, self._new_id, session_ended, faults.http_session_over, name
         )
-        deliveries = Deliveries(bayeux, faults, stats)
+        deliveries = Deliveries(bayeux, faults, stats, heard_by_all=behaviour.heard_by_all)
         calls = HistoryCalls(self._world, shelf, behaviour, faults, deliveries, stats, self._today)
         bayeux.on_removed, bayeux.on_subscribed = client_removed, deliveries.subscribed
         return Gateway(behaviour, faults, identities, sessions, bayeux, calls, pages, stats)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+from zoneinfo import ZoneInfo
 
 Metadata = Mapping[str, Any]
 
@@ -146,12 +147,24 @@ def numbers(told: str) -> Metadata:
     )
 
 
+def zone(told: str) -> Metadata:
+    """An IANA zone, or none."""
+    return _of(told=told, metavar="ZONE", holds=_is_zone, wanted="an IANA zone")
+
+
 def turned_on(told: str, flag: str) -> Metadata:
     return _of(told=told, flag=flag, turns_to=True)
 
 
 def turned_off(told: str, flag: str) -> Metadata:
     return _of(told=told, flag=flag, turns_to=False)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return not name or bool(ZoneInfo(name))
+    except (KeyError, ValueError, OSError):
+        return False
 
 
 def parsed_span(value: str) -> tuple[float, float]:

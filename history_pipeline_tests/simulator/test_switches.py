@@ -47,6 +47,8 @@ def test_every_switch_has_a_flag_that_changes_it(field: dataclasses.Field[Any]) 
         "N": "7",
         "N[,N]": "2,3",
         "ID[,ID]": "a,b",
+        "NAME[,NAME]": "a,b",
+        "ZONE": "Asia/Tokyo",
         "LIST": "none" if "retry" in field.name else "polls,login",
     }.get(switch.metavar or "", switch.choices[-1] if switch.choices else "text")
     flags = [flag_of(field)] if switch.turns_to is not None else [flag_of(field), value]
@@ -93,6 +95,9 @@ def test_lists_and_spans_are_read() -> None:
         {"lost_session_advice": "retry"},
         {"over_limit_status": "500"},
         {"login_refusal": "shrug"},
+        {"basic_encoding": "ebcdic"},
+        {"unknown_contacts": "shrug"},
+        {"days_zone": "Mars/Olympus"},
         {"archiver_per_second": 1.0, "archiver_per_request": 1},
     ],
 )
