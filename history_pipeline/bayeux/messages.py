@@ -39,6 +39,13 @@ class Message(msgspec.Struct, frozen=True):
     advice: Advice | None = None
     ext: Any = None
     data: msgspec.Raw = msgspec.Raw(b"")
+    supported: Any = msgspec.field(default=None, name="supportedConnectionTypes")
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """What a handshake offers to connect by."""
+        told = self.supported if isinstance(self.supported, list) else []
+        return tuple(each for each in told if isinstance(each, str))
 
     @property
     def ack(self) -> Any:
@@ -89,6 +96,7 @@ def _message(element: dict[str, Any]) -> Message:
         error=None if error is None else str(error).encode("ascii", "replace").decode(),
         advice=_advice(element.get("advice")),
         ext=element.get("ext"),
+        supported=element.get("supportedConnectionTypes"),
         data=msgspec.Raw(json.dumps(element.get("data")).encode()),
     )
 

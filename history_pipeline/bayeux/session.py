@@ -78,6 +78,19 @@ class Lost:
 
 Event = HandshakeDone | Connected | Subscribed | SubscriptionRefused | Delivered | Lost
 
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a server wants to be talked to: the transports that its handshake offers, whether it
+    echoes `ack`, and its advice, in seconds; where `is_advised` is not, those are our defaults."""
+
+    transports: tuple[str, ...]
+    acknowledges: bool
+    is_advised: bool
+    timeout: float
+    interval: float
+
+
 DEFAULT_TIMEOUT = 30.0
 """Seconds for which a CometD server holds a connect unless it says otherwise."""
 
@@ -98,11 +111,20 @@ class ClientSession:
         self._ordinal = 0
         self._interval = 0.0
         self._timeout = DEFAULT_TIMEOUT
+        self._transports: tuple[str, ...] = ()
+        self._is_advised = False
 
     @property
     def timeout(self) -> float:
         """Seconds for which the server says that it holds a connect."""
         return self._timeout
+
+    @property
+    def terms(self) -> Terms:
+        """What the server has told of itself by now."""
+        return Terms(
+            self._transports, self.acknowledges, self._is_advised, self._timeout, self._interval
+        )
 
     # -- what we may send ---------------------------------------------------------------------
 
@@ -167,6 +189,7 @@ class ClientSession:
         if not message.successful or not message.client_id:
             return self._lose(message)
         self.client_id = message.client_id
+        self._transports = message.transports
         self.acknowledges = self._ask_for_ack and message.ack is True
         self.state = State.SHAKEN
         return HandshakeDone(self.acknowledges)
@@ -200,6 +223,7 @@ class ClientSession:
         return Lost(_code(message), may_retry=reconnect != "none", pause=self._interval)
 
     def _heed(self, advice: Advice) -> None:
+        self._is_advised |= advice.interval is not None or advice.timeout is not None
         if advice.interval is not None:
             self._interval = max(0.0, advice.interval / 1000)
         if advice.timeout is not None and advice.timeout > 0:

@@ -29,6 +29,7 @@ from history_pipeline.bayeux.session import (
     State,
     Subscribed,
     SubscriptionRefused,
+    Terms,
 )
 from history_pipeline.errors import (
     AttemptSpent,
@@ -111,6 +112,7 @@ class Channel:
         self._reference_ids = ReferenceIds(deadline)
         self.tally = Tally()
         self.acknowledges = False
+        self.terms: Terms | None = None
 
     def start(self) -> None:
         self._keeper = asyncio.create_task(self._keep(), name="gws-channel")
@@ -305,6 +307,7 @@ class Channel:
         if Subscribed(self._channel) not in events:
             raise ServerFault("the subscription was not confirmed")
         epoch.pause = self._hear(await self._exchange(epoch, session.connect()))
+        self.terms = session.terms
         epoch.delivered()
 
     async def _beat(self, epoch: Epoch) -> None:

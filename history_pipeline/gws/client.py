@@ -11,6 +11,7 @@ import logging
 from types import TracebackType
 from typing import Self
 
+from history_pipeline.bayeux.session import Terms
 from history_pipeline.errors import (
     Ambiguous,
     ChannelMute,
@@ -94,6 +95,16 @@ class GwsClient:
     def acknowledges(self) -> bool:
         """Whether the server echoed the `ack` extension."""
         return self._channel.acknowledges
+
+    @property
+    def terms(self) -> Terms | None:
+        """What the server told of itself when the channel was last opened."""
+        return self._channel.terms
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the server wants a CSRF token."""
+        return self._login.is_guarded
 
     @property
     def outstanding(self) -> int:

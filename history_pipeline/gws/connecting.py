@@ -13,9 +13,16 @@ from history_pipeline.settings import Settings
 
 
 @asynccontextmanager
-async def connected(settings: Settings, patience: float = PATIENCE) -> AsyncIterator[GwsClient]:
+async def connected(
+    settings: Settings,
+    patience: float = PATIENCE,
+    *,
+    deadline: float | None = None,
+    pace: Pace | None = None,
+) -> AsyncIterator[GwsClient]:
     """A client for as long as the block runs. `patience` is how many seconds the server may be
-    unusable. Call it with the extraction's lock held: what the server is asked, and how often, is
+    unusable, `deadline` replaces GWS_NOTIFICATION_TIMEOUT; clients that share a `pace` keep to it
+    together. Call it with the extraction's lock held: what the server is asked, and how often, is
     bounded for all runs together."""
     async with (
         AiohttpTransport(settings) as transport,
@@ -23,11 +30,11 @@ async def connected(settings: Settings, patience: float = PATIENCE) -> AsyncIter
             transport,
             notifications_path=settings.notifications_path,
             channel=settings.channel,
-            deadline=settings.notification_timeout,
+            deadline=deadline or settings.notification_timeout,
             canary_interval=settings.canary_interval,
             in_flight=settings.concurrency,
             # whoever held the lock before may have asked a moment ago
-            pace=Pace(settings.requests_per_second, is_fresh=False),
+            pace=pace or Pace(settings.requests_per_second, is_fresh=False),
             patience=patience,
         ) as client,
     ):

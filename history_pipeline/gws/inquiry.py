@@ -21,7 +21,7 @@ class Inquiry:
     the newest attempt's, None while that is on its way to the server. `owed` are those of this
     attempt that nothing has come for, and when each was accepted, by the loop's clock; `sending`
     counts those that are on their way to the server: a question can be in flight twice, with a
-    canary."""
+    canary. `seconds` is how long after its acceptance the last notification came."""
 
     path: str
     body: bytes
@@ -30,6 +30,7 @@ class Inquiry:
     answer: Answer | None = None
     owed: dict[str, float] = field(default_factory=dict)
     sending: int = 0
+    seconds: float | None = None
     muted_at: int | None = None
     """How many answers others had got when a mute channel last ended an attempt."""
     _waiter: asyncio.Future[Answer] | None = None
@@ -58,7 +59,9 @@ class Inquiry:
 
     def came(self, reference_id: str) -> None:
         """Something has come under this id."""
-        if self.owed.pop(reference_id, None) is not None:
+        accepted_at = self.owed.pop(reference_id, None)
+        if accepted_at is not None:
+            self.seconds = asyncio.get_running_loop().time() - accepted_at
             self._stirred.set()
 
     def deliver(self, notification: Notification) -> None:

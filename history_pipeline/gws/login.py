@@ -34,6 +34,11 @@ class Login:
         self._lock = asyncio.Lock()
         self.age = 0
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the last login brought a CSRF token."""
+        return bool(self._csrf)
+
     async def send(
         self, method: str, path: str, body: bytes | None, timeout: float = HTTP_TIMEOUT
     ) -> Reply:

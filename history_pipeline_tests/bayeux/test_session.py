@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from history_pipeline.bayeux.session import (
     State,
     Subscribed,
     SubscriptionRefused,
+    Terms,
 )
 
 CHANNEL = "/v2/ucs/interactions"
@@ -141,6 +143,26 @@ def test_ack_is_used_if_and_only_if_the_server_echoes_it(ext: Any, acknowledges:
     session.handshake()
     assert receive(session, handshake_reply(ext=ext)) == [HandshakeDone(acknowledges)]
     assert ("ext" in session.connect()) is acknowledges
+
+
+def test_the_terms_are_what_handshake_and_first_connect_tell() -> None:
+    session = new()
+    session.handshake()
+    offered = ["websocket", "long-polling", 7]
+    receive(session, handshake_reply(supportedConnectionTypes=offered, ext={"ack": True}))
+    told = Terms(("websocket", "long-polling"), True, False, 30.0, 0.0)
+    assert session.terms == told
+    receive(session, connect_reply(advice={"timeout": 20_000, "interval": 500}))
+    assert session.terms == replace(told, is_advised=True, timeout=20.0, interval=0.5)
+
+
+@pytest.mark.parametrize("offered", [None, "long-polling", {"a": 1}])
+def test_transports_that_are_no_list_are_none(offered: Any) -> None:
+    session = new()
+    session.handshake()
+    receive(session, handshake_reply(supportedConnectionTypes=offered))
+    assert session.state is State.SHAKEN
+    assert session.terms.transports == ()
 
 
 def test_ack_that_was_not_asked_for_is_not_used() -> None:

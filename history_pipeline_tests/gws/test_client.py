@@ -1107,3 +1107,17 @@ def test_cancelling_who_asks_leaves_the_client_usable() -> None:
         return await ask(client)
 
     assert talk(server, work) == [{"id": "of 2"}]
+
+
+# -- what is known of the server ------------------------------------------------------------------
+
+
+def test_terms_and_the_time_of_an_answer_are_told() -> None:
+    async def work(client: GwsClient, server: ScriptedServer) -> tuple[Any, float | None]:
+        question = inquiry()
+        await client.attempt(question)
+        return client.terms, question.seconds
+
+    terms, seconds = talk(ScriptedServer(), work)
+    assert terms.transports == ()
+    assert seconds is not None and seconds >= 0
