@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,11 +44,21 @@ def demo() -> None:
 
 
 @app.command()
-def check() -> None:
-    """Try the server step by step, and say what to mend. Changes nothing there."""
+def check(
+    contact: Annotated[
+        str | None,
+        typer.Option("--contact", metavar="ID", help="A contact with history, to ask about."),
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="FILE", help="Save the settings to use, as a new .env."),
+    ] = None,
+) -> None:
+    """Try the server step by step, settle how it behaves, and say what to mend. Changes nothing
+    there."""
     from history_pipeline.cli.check import run_check
 
-    raise typer.Exit(run_check())
+    raise typer.Exit(run_check(contact, write))
 
 
 @app.command()

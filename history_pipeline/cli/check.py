@@ -1,43 +1,47 @@
-"""`check`: tries the server step by step, a line a step, with what to mend where one fails.
+"""`check`: tries the server step by step, a line a step, with what to mend where one fails; then
+asks what its documentation leaves open, and shows the verdicts with the settings to use.
 
-Changes nothing on the server: it logs in, listens, reads a page of contacts and asks for one day
-of one contact. While another run asks the server it only logs in and listens.
+Changes nothing on the server: it logs in, listens, reads a page of contacts and asks for history.
+While another run asks the server it only logs in and listens.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import requests
 from rich.console import Console
 
 from history_pipeline import settings as settings_module
+from history_pipeline.cli import check_canary, check_table
+from history_pipeline.cli.check_steps import quiet_step, step
 from history_pipeline.cli.display import own_console
 from history_pipeline.cli.exits import Exit, status_of
 from history_pipeline.contacts import activity
 from history_pipeline.contacts.directory import DirectoryContacts, get_json, open_session
 from history_pipeline.contacts.listed_file import FileContacts
 from history_pipeline.errors import (
-    AnswerFailed,
     ConfigurationError,
-    ContactUnknown,
-    DeadlineExceeded,
     LockTimeout,
     PipelineError,
-    RequestRefused,
-    ServerSilent,
     ServerUnusable,
     StorageError,
 )
-from history_pipeline.gws import payloads, wire
-from history_pipeline.gws.client import GwsClient, Inquiry
+from history_pipeline.gws import wire
+from history_pipeline.gws.client import GwsClient
 from history_pipeline.gws.connecting import connected
+from history_pipeline.gws.pacing import Pace
 from history_pipeline.history.running import run
-from history_pipeline.model import Contact, Source, Window
+from history_pipeline.model import Contact, Window
+from history_pipeline.probing import connection, env_file, finding, listed
+from history_pipeline.probing.finding import Finding
+from history_pipeline.probing.interview import Interview
 from history_pipeline.settings import Settings
 from history_pipeline.storage import locks
 from history_pipeline.storage.layout import Layout
@@ -45,33 +49,208 @@ from history_pipeline.storage.layout import Layout
 _MOMENT = 1.0
 """Seconds to wait for another run."""
 
+_USUAL_TIMEOUT = 60.0
+_DEADLINE = 45.0
+"""Seconds for one answer, however short GWS_NOTIFICATION_TIMEOUT is: how long answers take is to be
+found out. Whoever has raised it above the default knows of longer ones."""
 
-def run_check() -> int:
+_PATIENCE = 20.0
+"""Seconds for which the server may be unusable: a check is looked at."""
+
+
+def run_check(contact_id: str | None = None, write: Path | None = None) -> int:
     """Returns 0 where the pipeline can run, else the exit status of what stands in its way."""
+    check = _Check(own_console(), contact_id, write)
     try:
-        _check(own_console())
+        check.run()
     except PipelineError as exc:
         return status_of(exc)  # its line has been printed with its step
     return Exit.COMPLETE
 
 
-def _check(console: Console) -> None:
-    with ExitStack() as turn:
-        with _step(console, "configuration") as say:
-            settings = settings_module.load()
-            busy = _take_turn(settings, turn)
-            say(f"{settings.url}, days in {settings.timezone}")
-        with open_session(settings) as session:
-            with _step(console, "connection and login") as say:
-                get_json(session, settings.url + wire.ME_PATH, wire.ME_PATH)
+@dataclass(slots=True)
+class _Check:
+    """`contact_id` is whom to ask about, `write` the file for the settings."""
+
+    console: Console
+    contact_id: str | None
+    write: Path | None
+    findings: list[Finding] = field(default_factory=list)
+    why_not: str = "the steps before it have failed"
+    busy: str | None = None
+    trouble: ServerUnusable | None = None
+
+    def run(self) -> None:
+        with ExitStack() as turn:
+            with step(self.console, "configuration") as say:
+                settings = settings_module.load()
+                if self.write is not None:
+                    env_file.refuse(self.write)
+                self.busy = _take_turn(settings, turn)
+                say(f"{settings.url}, days in {settings.timezone}")
+            try:
+                self._steps(settings)
+            finally:
+                if self.findings:
+                    found = finding.completed(self.findings, self.why_not)
+                    check_table.show(self.console, found)
+            self._write(settings)
+        if self.trouble is not None:
+            raise self.trouble
+        self.console.print(
+            "the pipeline can run; next: history-pipeline backfill --from DAY --to DAY"
+        )
+
+    def _steps(self, settings: Settings) -> None:
+        with open_session(settings, is_patient=False) as session:
+            with step(self.console, "connection and login") as say:
+                me = get_json(session, settings.url + wire.ME_PATH, wire.ME_PATH)
                 say(f"logged in as {settings.username}")
-            contacts: list[Contact] = []
-            if settings.contact_source == "file" or (settings.contact_source == "gws" and not busy):
-                with _step(console, f"contacts ({settings.contact_source})") as say:
-                    contacts = _first_page(settings, session)
-                    say(f"{len(contacts)} on the first page" if contacts else "the list is empty")
-        run(_check_channel(settings, contacts, busy, console))
-    console.print("the pipeline can run; next: history-pipeline backfill --from DAY --to DAY")
+            self.findings += [connection.login(settings), connection.roles(me)]
+            if not self.busy:
+                self.findings.append(_features(settings, session))
+            contacts, look = self._contacts(settings, session)
+        run(self._channel(settings, contacts, look))
+
+    def _contacts(
+        self, settings: Settings, session: requests.Session
+    ) -> tuple[list[Contact], _Look | None]:
+        """Whom to ask for, and what is listed as contacts."""
+        contacts: list[Contact] = []
+        source = settings.contact_source
+        if source == "file":
+            with step(self.console, "contacts (file)") as say:
+                contacts = _first_page(FileContacts(Path(settings.contacts.removeprefix("file:"))))
+                say(_counted(contacts))
+        if self.busy:
+            return contacts, None
+        if source != "gws":
+            return contacts, _look(settings, session)
+        with step(self.console, "contacts (gws)") as say:
+            page = _first_page(DirectoryContacts(settings, session))
+            say(_counted(page))
+            if listed.kind_of(page) is listed.Kind.DIRECTORY:
+                # the open questions can be asked about somebody else all the same
+                self.trouble = ServerUnusable(listed.way_out(settings.contacts_path))
+                say.goes_wrong(str(self.trouble))
+                return [], _Look(page)
+        return page, _Look(page)
+
+    async def _channel(
+        self, settings: Settings, contacts: list[Contact], look: _Look | None
+    ) -> None:
+        pace = Pace(settings.requests_per_second, is_fresh=False)
+        async with _opened(settings, pace, self.console) as client:
+            terms = client.terms
+            assert terms is not None  # noqa: S101 - the channel is open
+            self.findings += connection.channel(settings, terms, is_guarded=client.is_guarded)
+            if self.busy:
+                self.why_not = f"not asked: another run is asking ({self.busy})"
+                self.console.print(
+                    f"- requests: left out, another run is asking ({self.busy})", markup=False
+                )
+                return
+            await self._canaries(client, settings, contacts)
+            await self._interview(client, settings, pace, contacts, look)
+
+    async def _canaries(
+        self, client: GwsClient, settings: Settings, contacts: list[Contact]
+    ) -> None:
+        yesterday = datetime.now(UTC).astimezone(settings.zone).date() - timedelta(days=1)
+        window = Window(yesterday, yesterday + timedelta(days=1))
+        ids = [self.contact_id] if self.contact_id else [each.contact_id for each in contacts[:1]]
+        if settings.contact_source == "activity":
+            with step(self.console, "contacts (activity)") as say:
+                found = await activity.discover(
+                    client, window, settings.sources[:1], settings.overlap_days, 2, _PATIENCE
+                )
+                ids = ids or sorted(found.contact_ids)
+                say(f"{len(found.contact_ids)} active around {yesterday}")
+        for source in settings.sources if ids else ():
+            with step(self.console, f"canary request ({source})") as say:
+                answer = await check_canary.ask(
+                    client,
+                    ids[0],
+                    window,
+                    source,
+                    is_given=self.contact_id is not None,
+                    patience=_PATIENCE,
+                )
+                say(answer)
+        if not ids:
+            self.console.print("- canary requests: left out, there is no contact to ask for")
+
+    async def _interview(
+        self,
+        client: GwsClient,
+        settings: Settings,
+        pace: Pace,
+        contacts: list[Contact],
+        look: _Look | None,
+    ) -> None:
+        """Asks what is open; a line says so, for it takes some seconds."""
+        self.console.print("- open questions: some two dozen requests, in 40 s at most")
+        interview = Interview(
+            client,
+            lambda: connected(settings, _PATIENCE, deadline=_deadline(settings), pace=pace),
+            settings,
+            datetime.now(UTC).astimezone(settings.zone).date(),
+            self.contact_id,
+            [each.contact_id for each in contacts],
+        )
+        try:
+            with quiet_step(self.console, "open questions"):
+                await interview.hold()
+        finally:
+            self.findings += interview.findings
+        if look is not None:
+            self.findings.append(
+                listed.contacts(
+                    settings.contacts_path,
+                    look.page,
+                    look.why_not,
+                    source=settings.contact_source,
+                    configured=settings.contacts,
+                    has_activity=interview.has_activity,
+                )
+            )
+
+    def _write(self, settings: Settings) -> None:
+        if self.write is None:
+            return
+        with step(self.console, f"settings to {self.write}") as say:
+            if self.busy:
+                raise LockTimeout(f"nothing was found out, so nothing is written: {self.busy}")
+            env_file.write(
+                self.write, env_file.text_of(settings, finding.settings_of(self.findings))
+            )
+            say("written, for its owner alone and without a password")
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The first page of the list of contacts, or the reason why there is none."""
+
+    page: list[Contact] | None
+    why_not: str = ""
+
+
+def _look(settings: Settings, session: requests.Session) -> _Look:
+    """Where the list is not what is used, it does not matter that it cannot be read."""
+    try:
+        return _Look(_first_page(DirectoryContacts(settings, session)))
+    except ServerUnusable as exc:
+        return _Look(None, str(exc))
+
+
+def _features(settings: Settings, session: requests.Session) -> Finding:
+    path = wire.FEATURES_PATH
+    body: Any = None
+    try:
+        body = get_json(session, settings.url + path, path, {"fields": "*"})
+    except ServerUnusable as exc:
+        return connection.features(None, str(exc))
+    return connection.features(body)
 
 
 def _take_turn(settings: Settings, turn: ExitStack) -> str | None:
@@ -88,92 +267,27 @@ def _take_turn(settings: Settings, turn: ExitStack) -> str | None:
     return None
 
 
-async def _check_channel(
-    settings: Settings, contacts: list[Contact], busy: str | None, console: Console
-) -> None:
-    yesterday = datetime.now(UTC).astimezone(settings.zone).date() - timedelta(days=1)
-    window = Window(yesterday, yesterday + timedelta(days=1))
-    async with _channel(settings, console) as client:
-        if busy:
-            console.print(f"- requests: left out, another run is asking ({busy})", markup=False)
-            return
-        if settings.contact_source == "activity":
-            with _step(console, "contacts (activity)") as say:
-                found = await activity.discover(
-                    client, window, settings.sources[:1], settings.overlap_days, 2
-                )
-                contacts = [Contact(contact_id) for contact_id in sorted(found.contact_ids)]
-                say(f"{len(contacts)} active around {yesterday}")
-        for source in settings.sources if contacts else ():
-            with _step(console, f"canary request ({source})") as say:
-                say(await _canary(client, contacts, window, source))
-    if not contacts:
-        console.print("- canary requests: left out, there is no contact to ask for")
+def _first_page(source: FileContacts | DirectoryContacts) -> list[Contact]:
+    return list(itertools.chain.from_iterable(itertools.islice(source.pages(), 1)))
 
 
-@contextmanager
-def _step(console: Console, name: str) -> Iterator[_Say]:
-    say = _Say()
-    try:
-        yield say
-    except PipelineError as exc:
-        console.print(f"✗ {name}: {exc}", markup=False)
-        raise
-    console.print(f"✓ {name}: {say.text}", markup=False)
-
-
-class _Say:
-    """What a step that went well has to tell."""
-
-    text = "ok"
-
-    def __call__(self, text: str) -> None:
-        self.text = text
+def _counted(page: list[Contact]) -> str:
+    return f"{len(page)} on the first page" if page else "the list is empty"
 
 
 @asynccontextmanager
-async def _channel(settings: Settings, console: Console) -> AsyncIterator[GwsClient]:
+async def _opened(settings: Settings, pace: Pace, console: Console) -> AsyncIterator[GwsClient]:
     """The channel, with a line for how it opened."""
     async with AsyncExitStack() as stack:
-        with _step(console, f"channel {settings.channel}") as say:
-            client = await stack.enter_async_context(connected(settings))
+        with step(console, f"channel {settings.channel}") as say:
+            client = await stack.enter_async_context(
+                connected(settings, _PATIENCE, deadline=_deadline(settings), pace=pace)
+            )
             ack = "acknowledged" if client.acknowledges else "not acknowledged by this server"
             say(f"handshake and subscription; messages are {ack}")
         yield client
 
 
-def _first_page(settings: Settings, session: requests.Session) -> list[Contact]:
-    if settings.contact_source == "file":
-        pages = FileContacts(Path(settings.contacts.removeprefix("file:"))).pages()
-    else:
-        pages = DirectoryContacts(settings, session).pages()
-    return list(itertools.chain.from_iterable(itertools.islice(pages, 1)))
-
-
-async def _canary(
-    client: GwsClient, contacts: list[Contact], window: Window, source: Source
-) -> str:
-    """One day of one contact. Raises ServerUnusable where main cannot be asked."""
-    inquiry = Inquiry(
-        wire.history_path(contacts[0].contact_id),
-        wire.history_body(window, source, wire.Filter()),
-    )
-    try:
-        answer = await client.attempt(inquiry)
-    except ContactUnknown:
-        raise ServerUnusable(
-            "the server does not know the first contact of the list: these are not customers' "
-            "ids; see HISTORY_CONTACTS"
-        ) from None
-    except DeadlineExceeded as exc:
-        raise ServerSilent(
-            f"accepted, but {exc}; check GWS_CHANNEL and whether a balancer sends REST and CometD "
-            "to different nodes"
-        ) from exc
-    except (AnswerFailed, RequestRefused) as exc:
-        if source is Source.MAIN:
-            raise ServerUnusable(f"{exc}; check the user's roles and features") from exc
-        return f"this server does not offer it ({exc}); days will be marked unavailable"
-    finally:
-        client.forget(inquiry)
-    return f"answered, {len(payloads.records(answer))} interactions around {window.start}"
+def _deadline(settings: Settings) -> float:
+    told = settings.notification_timeout
+    return told if told > _USUAL_TIMEOUT else _DEADLINE

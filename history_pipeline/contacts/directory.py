@@ -6,7 +6,7 @@ GET can mend; pages and retries keep to the same rate as history requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import requests
@@ -33,8 +33,9 @@ TIMEOUT = (10.0, 60.0)
 """Seconds to connect, and to wait for each piece of a reply."""
 
 
-def open_session(settings: Settings) -> requests.Session:
-    """A session with login, proxy, trust, retries and rate as configured."""
+def open_session(settings: Settings, *, is_patient: bool = True) -> requests.Session:
+    """A session with login, proxy, trust, retries and rate as configured. One that is not patient
+    asks again where no connection was had, and takes every reply for the answer."""
     session = requests.Session()
     session.trust_env = False
     session.auth = _Basic(basic_header(settings))
@@ -47,6 +48,8 @@ def open_session(settings: Settings) -> requests.Session:
     retries = _PacedRetry(
         total=5,
         connect=3,
+        read=None if is_patient else 0,
+        status=None if is_patient else 0,
         backoff_factor=0.5,
         status_forcelist=(429, 500, 502, 503, 504),
         allowed_methods=("GET",),
@@ -125,7 +128,7 @@ class DirectoryContacts:
 
 
 def get_json(
-    session: requests.Session, url: str, path: str, params: dict[str, int] | None = None
+    session: requests.Session, url: str, path: str, params: Mapping[str, int | str] | None = None
 ) -> dict[str, Any]:
     """One GET with the envelope's `statusCode` checked. Raises ServerUnusable and its kinds."""
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +30,7 @@ from history_pipeline.gws.payloads import UNDECODABLE
 from history_pipeline.model import Source, Window
 
 ME_PATH = "/api/v2/me"
+FEATURES_PATH = "/api/v2/features"
 INTERACTIONS_PATH = "/api/v2/ucs/interactions"
 HISTORY_MESSAGE = "GetInteractionsHistoryMessage"
 
@@ -129,6 +130,28 @@ def activity_body(
         "sort": sort,
         "maxSize": max_size,
     }
+    return _encoder.encode(body)
+
+
+def probe_body(
+    first: date,
+    last: date,
+    source: Source,
+    *,
+    ascending: bool,
+    max_size: int | None = None,
+) -> bytes:
+    """Just these days, in this order: RetrieveContactHistory, or RetrieveInteractionHistory with a
+    `max_size`."""
+    body: dict[str, Any] = {
+        "operationName": "RetrieveContactHistory",
+        "fromDate": first.isoformat(),
+        "toDate": last.isoformat(),
+        "sort": "asc" if ascending else "desc",
+        "source": source.value,
+    }
+    if max_size is not None:
+        body |= {"operationName": "RetrieveInteractionHistory", "maxSize": max_size}
     return _encoder.encode(body)
 
 

@@ -155,6 +155,11 @@ class LocalDays:
         return found
 
 
+def local_day(moment: int, zone: ZoneInfo) -> date:
+    """The local day of a moment in seconds since 1970."""
+    return datetime.fromtimestamp(moment, zone).date()
+
+
 def local_days(moments: Numbers, offsets: Numbers) -> Numbers:
     """The local days of instants (microseconds), given the zone's offsets then."""
     days: Numbers = (moments // _SECOND + offsets) // 86_400

@@ -34,8 +34,8 @@ def likely_zones(sample: list[tuple[int, int]], configured: str) -> list[str]:
     """The zones that explain most of these (seconds since 1970, offset in seconds); where some of
     them lie on the continent of the configured zone, only those."""
     hits = {
-        name: sum(_offset(ZoneInfo(name), moment) == offset for moment, offset in sample)
-        for name in _zones()
+        name: sum(offset_at(ZoneInfo(name), moment) == offset for moment, offset in sample)
+        for name in known_zones()
     }
     best = [name for name, count in hits.items() if count == max(hits.values())]
     continent = configured.partition("/")[0]
@@ -43,7 +43,7 @@ def likely_zones(sample: list[tuple[int, int]], configured: str) -> list[str]:
 
 
 @cache
-def _zones() -> tuple[str, ...]:
+def known_zones() -> tuple[str, ...]:
     """One name for each set of rules that is in force somewhere today."""
     table = resources.files("tzdata").joinpath("zoneinfo", "zonenow.tab").read_text("utf-8")
     return tuple(
@@ -51,6 +51,7 @@ def _zones() -> tuple[str, ...]:
     )
 
 
-def _offset(zone: ZoneInfo, moment: int) -> int:
+def offset_at(zone: ZoneInfo, moment: int) -> int:
+    """Of a zone at a moment, both in seconds, the moment since 1970."""
     delta = datetime.fromtimestamp(moment, UTC).astimezone(zone).utcoffset()
     return int(delta.total_seconds()) if delta is not None else 0

@@ -1,0 +1,222 @@
+"""Where days begin for a server, and whether `toDate` is one of those that it answers for. Pure.
+
+Every zone there is, with `toDate` in or out, is a hypothesis. Each foretells which of the
+interactions that are known by their starts a question about a day or two brings; those that
+foretell wrongly are out. The next question is the one that leaves least, so a few of them do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from history_pipeline.history.instants import day_number
+from history_pipeline.history.zones import known_zones, likely_zones, offset_at
+from history_pipeline.probing.seen import Sighting
+
+UTC = "UTC"
+SAMPLE = 100
+"""Interactions that are reckoned with."""
+
+_DAY = 86_400
+_HOUR = 3_600
+_FIRST_DAY = date(1970, 1, 1)
+
+Days = tuple[date, date]
+"""What a question asks for: `fromDate` and `toDate`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayAnswer:
+    """Which of the sample came for these days."""
+
+    days: Days
+    ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """`zones` cut the days of the whole sample alike; `by_day` has what falls on each."""
+
+    zones: tuple[str, ...]
+    is_included: bool
+    weight: int
+    by_day: Mapping[int, frozenset[str]]
+
+    def foretold(self, days: Days) -> frozenset[str]:
+        first, last = map(day_number, days)
+        after = last + 1 if self.is_included else last
+        return frozenset[str]().union(*(self.by_day.get(n, ()) for n in range(first, after)))
+
+
+@dataclass(slots=True)
+class Reckoning:
+    """What is known so far. `configured` is GWS_TIMEZONE; `sightings` are of one contact; `left` is
+    what another contact's days have left, zones and whether `toDate` is included; `likely` are the
+    zones that have most of the offsets that starts are written with."""
+
+    configured: str
+    sightings: Sequence[Sighting]
+    left: frozenset[tuple[str, bool]] | None = None
+    likely: frozenset[str] = frozenset()
+    answers: list[DayAnswer] = field(default_factory=list)
+    refused: set[Days] = field(default_factory=set)
+    sample: tuple[Sighting, ...] = field(init=False)
+    _hypotheses: list[Hypothesis] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.sightings and not self.likely:
+            written = [(each.moment, each.offset) for each in self.sightings[:SAMPLE]]
+            self.likely = frozenset(likely_zones(written, self.configured))
+        self.sample = _sample(self.sightings, self.configured, sorted(self.likely)[:1])
+        self._hypotheses = list(self._all())
+
+    def answered(self, days: Days, ids: Iterable[str]) -> None:
+        known = {each.interaction_id for each in self.sample}
+        self.answers.append(DayAnswer(days, frozenset(known.intersection(ids))))
+
+    def passed(self, days: Days) -> None:
+        """No answer was had that tells anything; it is not asked again."""
+        self.refused.add(days)
+
+    def with_another(self, sightings: Sequence[Sighting]) -> Reckoning:
+        """The same, gone on with what is known of another contact."""
+        left = frozenset((zone, each.is_included) for each in self.surviving for zone in each.zones)
+        return Reckoning(self.configured, sightings, left, self.likely)
+
+    @property
+    def rivals(self) -> list[str]:
+        """What keeps it open: zones that fit and differ from the configured one, of those that are
+        to be expected; or, where the configured one does not fit, by more than an hour from the
+        likeliest."""
+        names = by_likelihood({name for each in self.surviving for name in each.zones}, self)
+        if not names:
+            return []
+        if self.configured in names:
+            expected = [name for name in names if name == UTC or name in self.likely]
+            return [name for name in expected if self._apart(name, self.configured)]
+        if names[0] in self.likely:
+            return []
+        return [name for name in names[1:] if self._apart(name, names[0]) > _HOUR]
+
+    def _apart(self, zone: str, other: str) -> int:
+        """Seconds between two zones' clocks, at most, when something started."""
+        one, two = ZoneInfo(zone), ZoneInfo(other)
+        moments = {each.moment for each in self.sightings}
+        return max((abs(offset_at(one, at) - offset_at(two, at)) for at in moments), default=0)
+
+    @property
+    def surviving(self) -> list[Hypothesis]:
+        return [
+            each
+            for each in self._hypotheses
+            if all(each.foretold(told.days) == told.ids for told in self.answers)
+        ]
+
+    def next_question(self) -> Days | None:
+        """The days to ask for; None where no question tells those that are left apart."""
+        left = self.surviving
+        whole = sum(each.weight for each in left) ** 2
+        asked = {told.days for told in self.answers} | self.refused
+        best = min(
+            ((_confusion(left, days), days) for days in self._questions(left) if days not in asked),
+            default=(whole, None),
+        )
+        return best[1] if best[0] < whole else None
+
+    def _questions(self, left: Sequence[Hypothesis]) -> Iterator[Days]:
+        """Single days and pairs of days, around those on which something started."""
+        days = {day for each in left for day in each.by_day}
+        around = days | {day - 1 for day in days}
+        for day in sorted(around, reverse=True):
+            first = _FIRST_DAY + timedelta(days=day)
+            yield first, first
+            yield first, first + timedelta(days=1)
+
+    def _all(self) -> Iterator[Hypothesis]:
+        names = dict.fromkeys((self.configured, UTC, *known_zones()))
+        alike: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
+        for name in names:
+            alike[tuple(_local_days(self.sample, name))].append(name)
+        for days, all_zones in alike.items():
+            by_day: defaultdict[int, set[str]] = defaultdict(set)
+            for day, sighting in zip(days, self.sample, strict=True):
+                by_day[day].add(sighting.interaction_id)
+            held = {day: frozenset(ids) for day, ids in by_day.items()}
+            for is_included in (True, False):
+                zones = tuple(zone for zone in all_zones if self._is_left(zone, is_included))
+                if zones:
+                    weight = sum(map(self.weight, zones))
+                    yield Hypothesis(zones, is_included, weight, held)
+
+    def _is_left(self, zone: str, is_included: bool) -> bool:
+        return self.left is None or (zone, is_included) in self.left
+
+    def weight(self, zone: str) -> int:
+        """Those that are to be expected should be told apart first."""
+        if zone in (self.configured, UTC):
+            return 100
+        return 20 if zone in self.likely else 1
+
+
+def _local_days(sample: Iterable[Sighting], zone: str) -> Iterator[int]:
+    info = ZoneInfo(zone)
+    return ((each.moment + offset_at(info, each.moment)) // _DAY for each in sample)
+
+
+def _sample(
+    sightings: Sequence[Sighting], configured: str, likely: Sequence[str]
+) -> tuple[Sighting, ...]:
+    """First those on whose day the zones that are to be expected differ, then the newest."""
+    days = [list(_local_days(sightings, zone)) for zone in (configured, UTC, *likely)]
+    telling = [len(set(each)) for each in zip(*days, strict=True)]
+    order = sorted(
+        range(len(sightings)), key=lambda n: (telling[n], sightings[n].moment), reverse=True
+    )
+    chosen: dict[str, Sighting] = {}
+    for n in order:
+        chosen.setdefault(sightings[n].interaction_id, sightings[n])
+        if len(chosen) == SAMPLE:
+            break
+    return tuple(chosen.values())
+
+
+def _confusion(left: Sequence[Hypothesis], days: Days) -> int:
+    """How much would be left, by weight, whatever the answer."""
+    parts: Counter[frozenset[str]] = Counter()
+    for each in left:
+        parts[each.foretold(days)] += each.weight
+    return sum(weight**2 for weight in parts.values())
+
+
+def telling(sightings: Sequence[Sighting], reckoning: Reckoning) -> Sighting | None:
+    """The one whose day tells most of the zones that are left apart."""
+    weights = {name: reckoning.weight(name) for each in reckoning.surviving for name in each.zones}
+    days = zip(*(_local_days(sightings, zone) for zone in weights), strict=True)
+    best, least = None, sum(weights.values()) ** 2
+    for sighting, told in zip(sightings, days, strict=True):
+        parts: Counter[int] = Counter()
+        for day, weight in zip(told, weights.values(), strict=True):
+            parts[day] += weight
+        left = sum(weight**2 for weight in parts.values())
+        if left < least:
+            best, least = sighting, left
+    return best
+
+
+def by_likelihood(names: Iterable[str], reckoning: Reckoning) -> list[str]:
+    """Those that explain the offsets first, then UTC, then those of the configured continent."""
+    continent = reckoning.configured.partition("/")[0] + "/"
+    return sorted(
+        names,
+        key=lambda name: (
+            name not in reckoning.likely,
+            name != UTC,
+            not name.startswith(continent),
+            name.startswith("Antarctica/"),
+            name,
+        ),
+    )
