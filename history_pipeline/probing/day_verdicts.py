@@ -15,7 +15,7 @@ _NAMED = 3
 
 def to_date(reckoning: Reckoning, overlap_days: int) -> Finding:
     question, left = Question.TO_DATE, reckoning.surviving
-    if not reckoning.answers:
+    if not reckoning.is_answered:
         return unsettled(question, "no answer about single days was had")
     if not left:
         return unsettled(question, _CONTRADICTION)
@@ -40,7 +40,7 @@ def zone(reckoning: Reckoning) -> Finding:
     """In which zone bare dates are cut, compared with GWS_TIMEZONE."""
     question, left = Question.DAYS, reckoning.surviving
     configured = reckoning.configured
-    if not reckoning.answers:
+    if not reckoning.is_answered:
         return unsettled(question, "no answer about single days was had")
     if not left:
         return unsettled(question, _CONTRADICTION)

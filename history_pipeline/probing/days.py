@@ -54,23 +54,25 @@ class Hypothesis:
 
 @dataclass(slots=True)
 class Reckoning:
-    """What is known so far. `configured` is GWS_TIMEZONE; `sightings` are of one contact; `left` is
-    what another contact's days have left, zones and whether `toDate` is included; `likely` are the
-    zones that have most of the offsets that starts are written with."""
+    """What is known so far. `configured` is GWS_TIMEZONE; `sightings` are of one contact, and
+    `before` is what another one's have told; `likely` are the zones that have most of the offsets
+    that starts are written with."""
 
     configured: str
     sightings: Sequence[Sighting]
-    left: frozenset[tuple[str, bool]] | None = None
-    likely: frozenset[str] = frozenset()
+    before: Reckoning | None = None
+    likely: frozenset[str] = field(init=False)
     answers: list[DayAnswer] = field(default_factory=list)
     refused: set[Days] = field(default_factory=set)
     sample: tuple[Sighting, ...] = field(init=False)
     _hypotheses: list[Hypothesis] = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.sightings and not self.likely:
+        if self.before is not None:
+            self.likely = self.before.likely
+        else:
             written = [(each.moment, each.offset) for each in self.sightings[:SAMPLE]]
-            self.likely = frozenset(likely_zones(written, self.configured))
+            self.likely = frozenset(likely_zones(written, self.configured) if written else ())
         self.sample = _sample(self.sightings, self.configured, sorted(self.likely)[:1])
         self._hypotheses = list(self._all())
 
@@ -84,8 +86,12 @@ class Reckoning:
 
     def with_another(self, sightings: Sequence[Sighting]) -> Reckoning:
         """The same, gone on with what is known of another contact."""
-        left = frozenset((zone, each.is_included) for each in self.surviving for zone in each.zones)
-        return Reckoning(self.configured, sightings, left, self.likely)
+        return Reckoning(self.configured, sightings, self)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether anything is known but the starts."""
+        return bool(self.answers) or (self.before is not None and self.before.is_answered)
 
     @property
     def rivals(self) -> list[str]:
@@ -97,16 +103,20 @@ class Reckoning:
             return []
         if self.configured in names:
             expected = [name for name in names if name == UTC or name in self.likely]
-            return [name for name in expected if self._apart(name, self.configured)]
+            return [name for name in expected if self.apart(name, self.configured)]
         if names[0] in self.likely:
             return []
-        return [name for name in names[1:] if self._apart(name, names[0]) > _HOUR]
+        return [name for name in names[1:] if self.apart(name, names[0]) > _HOUR]
 
-    def _apart(self, zone: str, other: str) -> int:
+    def apart(self, zone: str, other: str) -> int:
         """Seconds between two zones' clocks, at most, when something started."""
         one, two = ZoneInfo(zone), ZoneInfo(other)
-        moments = {each.moment for each in self.sightings}
+        moments = self._moments()
         return max((abs(offset_at(one, at) - offset_at(two, at)) for at in moments), default=0)
+
+    def _moments(self) -> set[int]:
+        earlier = self.before._moments() if self.before is not None else set[int]()
+        return earlier | {each.moment for each in self.sightings}
 
     @property
     def surviving(self) -> list[Hypothesis]:
@@ -133,11 +143,22 @@ class Reckoning:
         around = days | {day - 1 for day in days}
         for day in sorted(around, reverse=True):
             first = _FIRST_DAY + timedelta(days=day)
-            yield first, first
+            if not self._needs_two_days:
+                yield first, first
             yield first, first + timedelta(days=1)
+
+    @property
+    def _needs_two_days(self) -> bool:
+        """Where `toDate` is left out, a single day is no span, and may be refused."""
+        return any(first == last for first, last in self.refused)
 
     def _all(self) -> Iterator[Hypothesis]:
         names = dict.fromkeys((self.configured, UTC, *known_zones()))
+        left = {(name, is_included) for name in names for is_included in (True, False)}
+        if self.before is not None:
+            left = {
+                (name, each.is_included) for each in self.before.surviving for name in each.zones
+            }
         alike: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
         for name in names:
             alike[tuple(_local_days(self.sample, name))].append(name)
@@ -147,13 +168,10 @@ class Reckoning:
                 by_day[day].add(sighting.interaction_id)
             held = {day: frozenset(ids) for day, ids in by_day.items()}
             for is_included in (True, False):
-                zones = tuple(zone for zone in all_zones if self._is_left(zone, is_included))
+                zones = tuple(zone for zone in all_zones if (zone, is_included) in left)
                 if zones:
                     weight = sum(map(self.weight, zones))
                     yield Hypothesis(zones, is_included, weight, held)
-
-    def _is_left(self, zone: str, is_included: bool) -> bool:
-        return self.left is None or (zone, is_included) in self.left
 
     def weight(self, zone: str) -> int:
         """Those that are to be expected should be told apart first."""

@@ -82,8 +82,11 @@ class Interview:
             self._ask.about(contact_id, first, last, source=Source.ARCHIVE),
             self._ask.about(NOBODY, last, last),
         )
-        halves = await self._halves(contact_id, found)
-        others = [each.seen for each in (falling, *halves) if each.is_answered]
+        others = [falling.seen]
+        halves = await self._parts(contact_id, self._halves(found))
+        others += [each.seen for each in halves]
+        if not answers.left_out(whole.seen, others):
+            others += [each.seen for each in await self._parts(contact_id, self._beside(found))]
         is_halved = bool(halves) and all(
             each.is_answered and each.seen.total < whole.seen.total for each in halves
         )
@@ -101,15 +104,26 @@ class Interview:
         is_cut = bool(answers.left_out(whole.seen, others))
         await self._days(contact_id, [whole.seen, *others], whole.seen.total if is_cut else None)
 
-    async def _halves(self, contact_id: str, found: Found) -> list[Reply]:
-        """The same in two parts, each with half of what the whole shows; they overlap, because
-        where days end is not known yet."""
+    async def _parts(self, contact_id: str, parts: Sequence[tuple[date, date]]) -> list[Reply]:
+        return await asyncio.gather(
+            *(self._ask.about(contact_id, first, last) for first, last in parts if first <= last)
+        )
+
+    def _halves(self, found: Found) -> list[tuple[date, date]]:
+        """The span in two, each with half of what the whole shows; they overlap, because where days
+        end is not known yet."""
         middle = local_day(median_low(found.reply.seen.moments), self.settings.zone)
         first, last = found.first, self._search.last
         if not first < middle < last:
             return []
-        halves = ((first, middle + _ONE_DAY), (middle - _ONE_DAY, last))
-        return await asyncio.gather(*(self._ask.about(contact_id, *half) for half in halves))
+        return [(first, middle + _ONE_DAY), (middle - _ONE_DAY, last)]
+
+    def _beside(self, found: Found) -> list[tuple[date, date]]:
+        """The days before and after all that the whole shows: where it is cut, and all of it lies
+        close together, its halves can be cut just so."""
+        moments, zone = found.reply.seen.moments, self.settings.zone
+        oldest, newest = local_day(min(moments), zone), local_day(max(moments), zone)
+        return [(found.first, oldest - _ONE_DAY), (newest + _ONE_DAY, self._search.last)]
 
     async def _days(self, contact_id: str, all_seen: Sequence[Seen], limit: int | None) -> None:
         """Asks for single days until it is clear where they begin; where this contact's do not

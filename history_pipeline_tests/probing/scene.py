@@ -58,9 +58,7 @@ class Held:
 
 def settings(zone: str = "Europe/Berlin", **told: str) -> Settings:
     usual = {"GWS_NOTIFICATION_TIMEOUT": "60", "HISTORY_START_DATE": "2020-01-01"}
-    return settings_of(
-        environment("http://127.0.0.1:1", Path("/nowhere"), zone, **(usual | told))
-    )
+    return settings_of(environment("http://127.0.0.1:1", Path("/nowhere"), zone, **(usual | told)))
 
 
 def held(
