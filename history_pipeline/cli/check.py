@@ -29,6 +29,7 @@ from history_pipeline.contacts.listed_file import FileContacts
 from history_pipeline.errors import (
     ConfigurationError,
     LockTimeout,
+    LoginRefused,
     PipelineError,
     ServerUnusable,
     StorageError,
@@ -60,7 +61,7 @@ _PATIENCE = 20.0
 
 def run_check(contact_id: str | None = None, write: Path | None = None) -> int:
     """Returns 0 where the pipeline can run, else the exit status of what stands in its way."""
-    check = _Check(own_console(), contact_id, write)
+    check = _Check(own_console(), contact_id or None, write)
     try:
         check.run()
     except PipelineError as exc:
@@ -104,7 +105,7 @@ class _Check:
     def _steps(self, settings: Settings) -> None:
         with open_session(settings, is_patient=False) as session:
             with step(self.console, "connection and login") as say:
-                me = get_json(session, settings.url + wire.ME_PATH, wire.ME_PATH)
+                me = _me(settings, session)
                 say(f"logged in as {settings.username}")
             self.findings += [connection.login(settings), connection.roles(me)]
             if not self.busy:
@@ -241,6 +242,13 @@ def _look(settings: Settings, session: requests.Session) -> _Look:
         return _Look(_first_page(DirectoryContacts(settings, session)))
     except ServerUnusable as exc:
         return _Look(None, str(exc))
+
+
+def _me(settings: Settings, session: requests.Session) -> dict[str, Any]:
+    try:
+        return get_json(session, settings.url + wire.ME_PATH, wire.ME_PATH)
+    except LoginRefused as exc:
+        raise LoginRefused(f"{exc}{connection.other_encoding(settings)}") from exc
 
 
 def _features(settings: Settings, session: requests.Session) -> Finding:

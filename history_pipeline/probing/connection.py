@@ -71,6 +71,19 @@ def login(settings: Settings) -> Finding:
     return settled(Question.LOGIN, told, GWS_BASIC_ENCODING=encoding)
 
 
+def other_encoding(settings: Settings) -> str:
+    """What to try by hand where a login is refused; nothing where each encoding writes the same.
+    It is not tried here: accounts lock."""
+    text = f"{settings.username}{settings.secret}"
+    if text.isascii():
+        return ""
+    other = "iso-8859-1" if settings.basic_encoding == "utf-8" else "utf-8"
+    return (
+        f"; name or password are not ASCII, and were written in {settings.basic_encoding}: the "
+        f"server may want GWS_BASIC_ENCODING={other}"
+    )
+
+
 def roles(me: Any) -> Finding:
     """From the body of GET /api/v2/me."""
     found = list(_roles(me))

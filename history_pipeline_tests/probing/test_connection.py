@@ -66,6 +66,22 @@ def test_login(password: str, encoding: str, wording: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("password", "encoding", "other"),
+    [
+        ("ascii", "utf-8", None),
+        ("pâss", "utf-8", "iso-8859-1"),
+        ("pâss", "iso-8859-1", "utf-8"),
+    ],
+)
+def test_where_a_login_is_refused_the_other_encoding_is_named(
+    password: str, encoding: str, other: str | None
+) -> None:
+    hint = connection.other_encoding(settings(GWS_PASSWORD=password, GWS_BASIC_ENCODING=encoding))
+    assert (f"GWS_BASIC_ENCODING={other}" in hint) if other else not hint
+    assert password not in hint
+
+
+@pytest.mark.parametrize(
     ("me", "standing", "wording"),
     [
         ({"user": {"roles": ["ROLE_ADMIN", "ROLE_AGENT"]}}, SETTLED, "ROLE_ADMIN, ROLE_AGENT"),
