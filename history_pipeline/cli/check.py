@@ -7,34 +7,32 @@ While another run asks the server it only logs in and listens.
 
 from __future__ import annotations
 
-import itertools
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import requests
 from rich.console import Console
 
 from history_pipeline import settings as settings_module
-from history_pipeline.cli import check_canary, check_table
+from history_pipeline.cli import check_canary, check_looking, check_table
+from history_pipeline.cli.check_looking import Look
 from history_pipeline.cli.check_steps import quiet_step, step
 from history_pipeline.cli.display import own_console
 from history_pipeline.cli.exits import Exit, status_of
-from history_pipeline.contacts import activity
-from history_pipeline.contacts.directory import DirectoryContacts, get_json, open_session
+from history_pipeline.contacts.directory import DirectoryContacts, open_session
 from history_pipeline.contacts.listed_file import FileContacts
 from history_pipeline.errors import (
     ConfigurationError,
     LockTimeout,
-    LoginRefused,
     PipelineError,
     ServerUnusable,
     StorageError,
 )
-from history_pipeline.gws import wire
 from history_pipeline.gws.client import GwsClient
 from history_pipeline.gws.connecting import connected
 from history_pipeline.gws.pacing import Pace
@@ -50,10 +48,13 @@ from history_pipeline.storage.layout import Layout
 _MOMENT = 1.0
 """Seconds to wait for another run."""
 
+_WITHIN = 50.0
+"""Seconds that all of it may take: what is open by then is left open."""
+
 _USUAL_TIMEOUT = 60.0
-_DEADLINE = 45.0
+_DEADLINE = 35.0
 """Seconds for one answer, however short GWS_NOTIFICATION_TIMEOUT is: how long answers take is to be
-found out. Whoever has raised it above the default knows of longer ones."""
+found out. Whoever has raised it above the default knows of longer ones, and waits longer."""
 
 _PATIENCE = 20.0
 """Seconds for which the server may be unusable: a check is looked at."""
@@ -80,6 +81,9 @@ class _Check:
     why_not: str = "the steps before it have failed"
     busy: str | None = None
     trouble: ServerUnusable | None = None
+    look: Look | None = None
+    has_activity: bool | None = None
+    began: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
         with ExitStack() as turn:
@@ -93,6 +97,8 @@ class _Check:
                 self._steps(settings)
             finally:
                 if self.findings:
+                    if self.look is not None:
+                        self.findings.append(self.look.finding(settings, self.has_activity))
                     found = finding.completed(self.findings, self.why_not)
                     check_table.show(self.console, found)
             self._write(settings)
@@ -105,41 +111,40 @@ class _Check:
     def _steps(self, settings: Settings) -> None:
         with open_session(settings, is_patient=False) as session:
             with step(self.console, "connection and login") as say:
-                me = _me(settings, session)
+                me = check_looking.me(settings, session)
                 say(f"logged in as {settings.username}")
             self.findings += [connection.login(settings), connection.roles(me)]
             if not self.busy:
-                self.findings.append(_features(settings, session))
-            contacts, look = self._contacts(settings, session)
-        run(self._channel(settings, contacts, look))
+                self.findings.append(check_looking.features(settings, session))
+            contacts = self._contacts(settings, session)
+        run(self._channel(settings, contacts))
 
-    def _contacts(
-        self, settings: Settings, session: requests.Session
-    ) -> tuple[list[Contact], _Look | None]:
-        """Whom to ask for, and what is listed as contacts."""
+    def _contacts(self, settings: Settings, session: requests.Session) -> list[Contact]:
+        """Whom to ask for; looks at what is listed as contacts, too."""
         contacts: list[Contact] = []
         source = settings.contact_source
         if source == "file":
             with step(self.console, "contacts (file)") as say:
-                contacts = _first_page(FileContacts(Path(settings.contacts.removeprefix("file:"))))
-                say(_counted(contacts))
+                path = Path(settings.contacts.removeprefix("file:"))
+                contacts = check_looking.first_page(FileContacts(path))
+                say(check_looking.counted(contacts))
         if self.busy:
-            return contacts, None
+            return contacts
         if source != "gws":
-            return contacts, _look(settings, session)
+            self.look = check_looking.look(settings, session)
+            return contacts
         with step(self.console, "contacts (gws)") as say:
-            page = _first_page(DirectoryContacts(settings, session))
-            say(_counted(page))
+            page = check_looking.first_page(DirectoryContacts(settings, session))
+            self.look = Look(page)
+            say(check_looking.counted(page))
             if listed.kind_of(page) is listed.Kind.DIRECTORY:
                 # the open questions can be asked about somebody else all the same
                 self.trouble = ServerUnusable(listed.way_out(settings.contacts_path))
                 say.goes_wrong(str(self.trouble))
-                return [], _Look(page)
-        return page, _Look(page)
+                return []
+        return page
 
-    async def _channel(
-        self, settings: Settings, contacts: list[Contact], look: _Look | None
-    ) -> None:
+    async def _channel(self, settings: Settings, contacts: list[Contact]) -> None:
         pace = Pace(settings.requests_per_second, is_fresh=False)
         async with _opened(settings, pace, self.console) as client:
             terms = client.terms
@@ -151,35 +156,44 @@ class _Check:
                     f"- requests: left out, another run is asking ({self.busy})", markup=False
                 )
                 return
-            await self._canaries(client, settings, contacts)
-            await self._interview(client, settings, pace, contacts, look)
+            until = asyncio.get_running_loop().time() + self._left()
+            seconds = await self._canaries(client, settings, contacts, until)
+            await self._interview(client, settings, pace, contacts, until, seconds)
+
+    def _left(self) -> float:
+        return max(0.0, self.began + _WITHIN - time.monotonic())
 
     async def _canaries(
-        self, client: GwsClient, settings: Settings, contacts: list[Contact]
-    ) -> None:
+        self, client: GwsClient, settings: Settings, contacts: list[Contact], until: float
+    ) -> list[float]:
+        """How long their answers took."""
         yesterday = datetime.now(UTC).astimezone(settings.zone).date() - timedelta(days=1)
         window = Window(yesterday, yesterday + timedelta(days=1))
         ids = [self.contact_id] if self.contact_id else [each.contact_id for each in contacts[:1]]
         if settings.contact_source == "activity":
             with step(self.console, "contacts (activity)") as say:
-                found = await activity.discover(
-                    client, window, settings.sources[:1], settings.overlap_days, 2, _PATIENCE
-                )
-                ids = ids or sorted(found.contact_ids)
-                say(f"{len(found.contact_ids)} active around {yesterday}")
-        for source in settings.sources if ids else ():
-            with step(self.console, f"canary request ({source})") as say:
-                answer = await check_canary.ask(
-                    client,
-                    ids[0],
-                    window,
-                    source,
-                    is_given=self.contact_id is not None,
-                    patience=_PATIENCE,
-                )
-                say(answer)
+                found = await check_canary.active(client, settings, window, until, _PATIENCE)
+                ids = ids or found
+                say(f"{len(found)} active around {yesterday}")
         if not ids:
             self.console.print("- canary requests: left out, there is no contact to ask for")
+            return []
+        is_given = self.contact_id is not None
+        answers = [
+            asyncio.create_task(
+                check_canary.ask(client, ids[0], window, source, is_given, _PATIENCE)
+            )
+            for source in settings.sources
+        ]
+        try:
+            for source, answer in zip(settings.sources, answers, strict=True):
+                with step(self.console, f"canary request ({source})") as say:
+                    say((await answer)[0])
+        finally:
+            for answer in answers:
+                answer.cancel()
+            await asyncio.gather(*answers, return_exceptions=True)
+        return [seconds for _, seconds in map(asyncio.Task.result, answers) if seconds is not None]
 
     async def _interview(
         self,
@@ -187,34 +201,27 @@ class _Check:
         settings: Settings,
         pace: Pace,
         contacts: list[Contact],
-        look: _Look | None,
+        until: float,
+        seconds: list[float],
     ) -> None:
         """Asks what is open; a line says so, for it takes some seconds."""
-        self.console.print("- open questions: some two dozen requests, in 40 s at most")
+        self.console.print("- open questions: some two dozen requests, within the minute")
         interview = Interview(
             client,
             lambda: connected(settings, _PATIENCE, deadline=_deadline(settings), pace=pace),
             settings,
             datetime.now(UTC).astimezone(settings.zone).date(),
+            until,
             self.contact_id,
             [each.contact_id for each in contacts],
+            seconds,
         )
         try:
             with quiet_step(self.console, "open questions"):
                 await interview.hold()
         finally:
             self.findings += interview.findings
-        if look is not None:
-            self.findings.append(
-                listed.contacts(
-                    settings.contacts_path,
-                    look.page,
-                    look.why_not,
-                    source=settings.contact_source,
-                    configured=settings.contacts,
-                    has_activity=interview.has_activity,
-                )
-            )
+            self.has_activity = interview.has_activity
 
     def _write(self, settings: Settings) -> None:
         if self.write is None:
@@ -226,39 +233,6 @@ class _Check:
                 self.write, env_file.text_of(settings, finding.settings_of(self.findings))
             )
             say("written, for its owner alone and without a password")
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """The first page of the list of contacts, or the reason why there is none."""
-
-    page: list[Contact] | None
-    why_not: str = ""
-
-
-def _look(settings: Settings, session: requests.Session) -> _Look:
-    """Where the list is not what is used, it does not matter that it cannot be read."""
-    try:
-        return _Look(_first_page(DirectoryContacts(settings, session)))
-    except ServerUnusable as exc:
-        return _Look(None, str(exc))
-
-
-def _me(settings: Settings, session: requests.Session) -> dict[str, Any]:
-    try:
-        return get_json(session, settings.url + wire.ME_PATH, wire.ME_PATH)
-    except LoginRefused as exc:
-        raise LoginRefused(f"{exc}{connection.other_encoding(settings)}") from exc
-
-
-def _features(settings: Settings, session: requests.Session) -> Finding:
-    path = wire.FEATURES_PATH
-    body: Any = None
-    try:
-        body = get_json(session, settings.url + path, path, {"fields": "*"})
-    except ServerUnusable as exc:
-        return connection.features(None, str(exc))
-    return connection.features(body)
 
 
 def _take_turn(settings: Settings, turn: ExitStack) -> str | None:
@@ -273,14 +247,6 @@ def _take_turn(settings: Settings, turn: ExitStack) -> str | None:
     except StorageError as exc:
         raise ConfigurationError(f"HISTORY_DATA_DIR cannot be used: {exc}") from exc
     return None
-
-
-def _first_page(source: FileContacts | DirectoryContacts) -> list[Contact]:
-    return list(itertools.chain.from_iterable(itertools.islice(source.pages(), 1)))
-
-
-def _counted(page: list[Contact]) -> str:
-    return f"{len(page)} on the first page" if page else "the list is empty"
 
 
 @asynccontextmanager

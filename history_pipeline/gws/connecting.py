@@ -21,9 +21,10 @@ async def connected(
     pace: Pace | None = None,
 ) -> AsyncIterator[GwsClient]:
     """A client for as long as the block runs. `patience` is how many seconds the server may be
-    unusable, `deadline` replaces GWS_NOTIFICATION_TIMEOUT; clients that share a `pace` keep to it
-    together. Call it with the extraction's lock held: what the server is asked, and how often, is
-    bounded for all runs together."""
+    unusable. `deadline` replaces GWS_NOTIFICATION_TIMEOUT, for a client that asks too little to
+    have canaries tell of silence; clients that share a `pace` keep to it together. Call it with the
+    extraction's lock held: what the server is asked, and how often, is bounded for all runs
+    together."""
     async with (
         AiohttpTransport(settings) as transport,
         GwsClient(
@@ -31,7 +32,7 @@ async def connected(
             notifications_path=settings.notifications_path,
             channel=settings.channel,
             deadline=deadline or settings.notification_timeout,
-            canary_interval=settings.canary_interval,
+            canary_interval=settings.canary_interval if deadline is None else 2 * deadline,
             in_flight=settings.concurrency,
             # whoever held the lock before may have asked a moment ago
             pace=pace or Pace(settings.requests_per_second, is_fresh=False),

@@ -37,20 +37,32 @@ _OVER_EVERYWHERE = timedelta(days=2)
 _ONE_DAY = timedelta(days=1)
 _AROUND = timedelta(days=3)
 
+_SILENT = (Ending.TIME_UP, Ending.LATE, Ending.FAILED)
+_OF_A_CONTACT = (
+    Question.TO_DATE,
+    Question.DAYS,
+    Question.OFFSETS,
+    Question.LENGTH,
+    Question.SORT,
+)
+
 Connect = Callable[[], AbstractAsyncContextManager[GwsClient]]
 
 
 @dataclass(slots=True)
 class Interview:
     """`connect` opens a second session with cookies of its own; `listed` are ids to try where
-    nobody is `given`; `today` is the server's."""
+    nobody is `given`; `today` is the server's. `until` is when it has to be over, in seconds of the
+    loop's clock, and `seconds` holds how long answers took before."""
 
     client: GwsClient
     connect: Connect
     settings: Settings
     today: date
+    until: float
     given: str | None = None
     listed: Sequence[str] = ()
+    seconds: Sequence[float] = ()
     findings: list[Finding] = field(default_factory=list)
     has_activity: bool | None = None
     _ask: Questioner = field(init=False)
@@ -60,7 +72,7 @@ class Interview:
         """Asks, and adds to `findings`. Raises ServerUnusable where the server cannot be used any
         more."""
         last = self.today - _OVER_EVERYWHERE
-        self._ask = Questioner(self.client, asyncio.get_running_loop().time() + BUDGET)
+        self._ask = Questioner(self.client, min(self.until, _now() + BUDGET))
         self._search = Search(self._ask, min(self.settings.start_date, last), last)
         found = await self._search.somebody(self.given, self.listed)
         self.has_activity = self._search.has_activity
@@ -71,7 +83,8 @@ class Interview:
         await self._two_sessions()
         terms = self.client.terms
         interval = terms.interval if terms else 0.0
-        self.findings.append(answers.time(self._ask.seconds, interval, self.settings))
+        seconds = [*self.seconds, *self._ask.seconds]
+        self.findings.append(answers.time(seconds, interval, self.settings))
 
     # -- one contact --------------------------------------------------------------------------
 
@@ -159,25 +172,21 @@ class Interview:
     async def _about_nobody(self, shown: Reply) -> None:
         """What can be asked without anybody's history."""
         last = self._search.last
-        somebody = self._search.answered or self.given
         unknown = await self._ask.about(NOBODY, last, last)
         self.findings.append(answers.unknown(unknown))
-        if somebody is not None and shown.ending is not Ending.UNKNOWN:
-            archive = await self._ask.about(somebody, last, last, source=Source.ARCHIVE)
-            self.findings.append(answers.archive(archive, None))
         why = "no contact with history was found: give one with --contact"
         if self.given is not None:
             why = f"the contact given has no history in main ({shown}): give another with --contact"
-        self.findings += [
-            unsettled(question, why)
-            for question in (
-                Question.TO_DATE,
-                Question.DAYS,
-                Question.OFFSETS,
-                Question.LENGTH,
-                Question.SORT,
+        elif shown.ending in _SILENT:
+            why = f"no contact with history was found ({shown}): give one with --contact"
+        if self._search.answered is not None:
+            archive = await self._ask.about(
+                self._search.answered, last, last, source=Source.ARCHIVE
             )
-        ]
+            self.findings.append(answers.archive(archive, None))
+        else:
+            self.findings.append(unsettled(Question.ARCHIVE, why))
+        self.findings += [unsettled(question, why) for question in _OF_A_CONTACT]
 
     # -- two sessions -------------------------------------------------------------------------
 
@@ -216,6 +225,10 @@ class Interview:
                 is_one_counter=sessions.is_one_counter(*ids),
             ),
         ]
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _two_unsettled(why: str) -> list[Finding]:

@@ -16,6 +16,9 @@ _SPANS = (31, 366)
 """Days back in which somebody is looked for, before all of them are."""
 
 _TRIED = 5
+_TELLING = (Ending.ANSWERED, Ending.REFUSED, Ending.ERROR, Ending.UNKNOWN)
+"""How a server says whether it offers an operation; silence says nothing."""
+
 _ENOUGH = 2
 """Interactions that a contact needs to be worth asking about."""
 
@@ -33,7 +36,8 @@ class Found:
 @dataclass(slots=True)
 class Search:
     """From `first` to `last`. `has_activity` is whether RetrieveInteractionHistory was answered;
-    `lately` what it showed, and `answered` a contact whose history was, even if there is none."""
+    `lately` what it showed, and `answered` a contact whose history was, even if there is none;
+    `silence` is what came in place of an answer, where nothing told whether it is offered."""
 
     ask: Questioner
     first: date
@@ -41,6 +45,7 @@ class Search:
     has_activity: bool | None = None
     answered: str | None = None
     lately: Seen = field(default_factory=Seen)
+    silence: Reply | None = None
 
     async def somebody(self, given: str | None, listed: Sequence[str]) -> Found:
         """Whoever has enough first; else the one who has most."""
@@ -55,6 +60,8 @@ class Search:
                 best = Found(None, found.first, found.reply)
             if _amount(best) >= _ENOUGH or found.reply.ending is Ending.TIME_UP:
                 break
+        if best.contact_id is None and self.silence is not None:
+            best = Found(None, self.first, self.silence)
         return best
 
     async def _candidates(self, given: str | None, listed: Sequence[str]) -> AsyncIterator[str]:
@@ -71,7 +78,10 @@ class Search:
         for span in (*_SPANS, None):
             first = self.first if span is None else self._days_back(span)
             reply = await self.ask.about_all(first, self.last, MAX_SIZE)
-            self.has_activity = reply.is_answered
+            if reply.ending in _TELLING:
+                self.has_activity = reply.is_answered
+            else:
+                self.silence = reply
             if not reply.is_answered:
                 break
             if ids := _busiest(reply.seen):

@@ -102,6 +102,7 @@ async def _held(
                 lambda: _client(server, settings_, pace),
                 settings_,
                 today,
+                began + 60.0,
                 given,
                 listed,
             )

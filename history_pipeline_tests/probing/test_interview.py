@@ -180,7 +180,7 @@ def test_a_contact_given_without_history_is_named_as_the_reason() -> None:
         if not WORLD.records(one.contact_id, "main")
         and not WORLD.records(one.contact_id, "archive")
     )
-    found = held(given=silent)
+    found = held(given=silent, listed=[NIGHTLY])
     for question in ASKED_OF_A_CONTACT:
         assert "given has no history" in found.verdict(question)
     assert found.standing(Question.ARCHIVE) is SETTLED
@@ -225,6 +225,10 @@ def test_notifications_that_are_lost_settle_nothing_and_end_in_time() -> None:
     assert {found.standing(question) for question in ASKED_OF_A_CONTACT} == {OPEN}
     assert found.standing(Question.REFERENCE_IDS) is OPEN
     assert found.standing(Question.TIME) is OPEN
+    for question in (*ASKED_OF_A_CONTACT, Question.ARCHIVE):
+        assert "no notification within" in found.verdict(question) or "time" in found.verdict(
+            question
+        )
 
 
 @pytest.mark.parametrize(
