@@ -30,6 +30,7 @@ from history_pipeline.errors import (
     ConfigurationError,
     LockTimeout,
     PipelineError,
+    ServerSilent,
     ServerUnusable,
     StorageError,
 )
@@ -157,7 +158,11 @@ class _Check:
                 )
                 return
             until = asyncio.get_running_loop().time() + self._left()
-            seconds = await self._canaries(client, settings, contacts, until)
+            try:
+                seconds = await self._canaries(client, settings, contacts, until)
+            except ServerSilent:
+                self.findings.append(connection.silent(settings))
+                raise
             await self._interview(client, settings, pace, contacts, until, seconds)
 
     def _left(self) -> float:

@@ -44,6 +44,15 @@ def channel(settings: Settings, terms: Terms, *, is_guarded: bool) -> Iterator[F
     )
 
 
+def silent(settings: Settings) -> Finding:
+    """The channel is open, and no answer came on it."""
+    return unsettled(
+        Question.ENDPOINT,
+        f"subscription to {settings.channel} at {settings.notifications_path} is accepted, but no "
+        "answer came: the channel may be another, or REST and CometD on different nodes",
+    )
+
+
 def _transports(terms: Terms) -> Finding:
     if not terms.transports:
         return unsettled(Question.TRANSPORTS, "the handshake names none; long-polling works")

@@ -34,7 +34,7 @@ class BayeuxRules:
 
     `over` is given a client's age and its accepted requests, and names what ends it, if
     anything. `lost_session_advice` is what a poll of an unknown client is advised: `handshake`,
-    `none`, or nothing at all with `absent`.
+    `none`, or nothing at all with `absent`. `transports` are those offered; there is but one.
     """
 
     timeout: float = 30.0
@@ -44,6 +44,7 @@ class BayeuxRules:
     allows: Callable[[str], bool] = lambda channel: True
     over: Callable[[float, int], str] = lambda age, accepted: ""
     lost_session_advice: str = "handshake"
+    transports: tuple[str, ...] = (TRANSPORT,)
 
     def advice(self) -> Reply:
         return {
@@ -212,7 +213,7 @@ class BayeuxServer:
         self, message: Mapping[str, Any], owner: str | None, now: float, reply: Reply
     ) -> None:
         reply["version"] = "1.0"
-        reply["supportedConnectionTypes"] = [TRANSPORT]
+        reply["supportedConnectionTypes"] = list(self._rules.transports)
         types = message.get("supportedConnectionTypes")
         if owner is None or not isinstance(types, list) or TRANSPORT not in types:
             reply["error"] = "403::Handshake denied"

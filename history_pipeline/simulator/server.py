@@ -200,6 +200,7 @@ class Simulator:
             allows=self._faults.subscription_allowed,
             over=self._faults.cometd_session_over,
             lost_session_advice=behaviour.lost_session_advice,
+            transports=behaviour.transports,
         )
 
     async def _sweep(self, running: RunningSimulator) -> None:

@@ -39,6 +39,10 @@ class SiteSwitches:
     features_served: bool = field(
         default=True, metadata=turned_off("no resource tells the features", "no-features")
     )
+    transports: tuple[str, ...] = field(
+        default=("long-polling",),
+        metadata=switches.names("transports that a handshake offers; one serves", _NAMES),
+    )
     agents_listed: bool = field(
         default=False,
         metadata=turned_on(

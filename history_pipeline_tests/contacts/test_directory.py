@@ -232,6 +232,14 @@ def test_pages_and_what_is_asked_again_keep_to_the_rate() -> None:
     assert min(gaps) >= 0.03, "a retry too; a reply may be late"
 
 
+def test_a_session_that_is_not_patient_takes_an_error_for_the_answer() -> None:
+    with serving(lambda offset, limit: json_page([], 503)) as server:
+        found = settings(server.url)
+        with open_session(found, is_patient=False) as session, pytest.raises(ServerSilent):
+            list(DirectoryContacts(found, session).pages())
+    assert len(server.asked) == 1
+
+
 # -- passes ---------------------------------------------------------------------------------------
 
 

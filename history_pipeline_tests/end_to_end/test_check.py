@@ -20,9 +20,13 @@ SPAN = Span(date(2026, 10, 1), date(2026, 10, 15), contacts=40, giant=120)
 READING = {"RetrieveContactHistory", "RetrieveInteractionHistory"}
 
 
-def operations(url: str) -> dict[str, Any]:
+def stats(url: str) -> dict[str, Any]:
     with urllib.request.urlopen(f"{url}/simulator/stats") as reply:
-        return dict(json.load(reply)["operations"])
+        return dict(json.load(reply))
+
+
+def operations(url: str) -> dict[str, Any]:
+    return dict(stats(url)["operations"])
 
 
 def table(screen: str) -> dict[str, str]:
@@ -42,14 +46,17 @@ def table(screen: str) -> dict[str, str]:
 
 def test_the_table_has_a_row_for_each_question_and_the_file_what_to_set(tmp_path: Path) -> None:
     with simulator(SPAN) as url:
-        told = environment(url, tmp_path / "data", GWS_NOTIFICATION_TIMEOUT="2")
+        told = environment(
+            url, tmp_path / "data", GWS_NOTIFICATION_TIMEOUT="2", GWS_REQUESTS_PER_SECOND="10"
+        )
         done = command(told, "check", "--write", "found.env", cwd=tmp_path)
         seen = operations(url)
+        assert stats(url)["mostAskedPerSecond"] <= 10
     assert done.returncode == 0, done.stdout + done.stderr
     rows = table(done.stdout)
     assert len(rows) == 19
     for question, wording in {
-        "transports offered": "long-polling",
+        "transports offered": "settled long-polling;",
         "advice": "timeout 30 s, interval 0 s",
         "ack extension": "settled echoed",
         "login and its encoding": "written in utf-8",
@@ -83,7 +90,8 @@ def test_what_was_written_is_all_that_another_check_needs_but_the_password(
 def test_a_site_that_is_the_other_way_round_is_told_as_it_is(tmp_path: Path) -> None:
     switches = ("--no-csrf", "--no-ack", "--no-features", "--roles", ",", "--basic-encoding",
                 "iso-8859-1", "--password", "pâss", "--cometd-interval", "1500",
-                "--cometd-timeout", "9000", "--sort-ignored", "--no-archive")  # fmt: skip
+                "--cometd-timeout", "9000", "--sort-ignored", "--no-archive",
+                "--transports", "websocket,long-polling")  # fmt: skip
     with simulator(SPAN, *switches) as url:
         told = environment(
             url, tmp_path / "data", GWS_PASSWORD="pâss", GWS_BASIC_ENCODING="iso-8859-1"
@@ -92,6 +100,7 @@ def test_a_site_that_is_the_other_way_round_is_told_as_it_is(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     rows = table(done.stdout)
     for question, wording in {
+        "transports offered": "websocket, long-polling;",
         "advice": "timeout 9 s, interval 1.5 s",
         "ack extension": "not echoed",
         "login and its encoding": "written in iso-8859-1",

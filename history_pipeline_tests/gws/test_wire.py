@@ -346,6 +346,22 @@ def test_data_of_any_other_shape_is_nothing(data: bytes) -> None:
     assert wire.notification(msgspec.Raw(data)) is None
 
 
+@pytest.mark.parametrize("max_size", [None, 100])
+@pytest.mark.parametrize("ascending", [True, False])
+def test_a_probe_asks_for_just_these_days(ascending: bool, max_size: int | None) -> None:
+    first, last = date(2026, 3, 1), date(2026, 3, 2)
+    body = wire.probe_body(first, last, Source.ARCHIVE, ascending=ascending, max_size=max_size)
+    of_all = {"operationName": "RetrieveInteractionHistory", "maxSize": max_size}
+    assert json.loads(body) == {
+        "operationName": "RetrieveContactHistory",
+        "fromDate": "2026-03-01",
+        "toDate": "2026-03-02",
+        "sort": "asc" if ascending else "desc",
+        "source": "archive",
+        **({} if max_size is None else of_all),
+    }
+
+
 def test_blanks_between_the_parts_change_nothing() -> None:
     data = b"""{ "referenceId" : 7 , "messageType" : "GetInteractionsHistoryMessage" ,
         "interactions" :

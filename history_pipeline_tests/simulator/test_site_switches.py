@@ -46,6 +46,16 @@ async def test_roles_and_features_are_told_or_not() -> None:
         assert (await client.get("/api/v2/features"))[0] == 404
 
 
+async def test_a_handshake_can_offer_other_transports() -> None:
+    behaviour = Behaviour(transports=("websocket", "long-polling"))
+    async with Simulator(WORLD, behaviour).serve() as server, PlainClient(server.url) as client:
+        await client.get("/api/v2/me")
+        reply = await client.handshake()
+        assert reply["supportedConnectionTypes"] == ["websocket", "long-polling"]
+        await client.connect()
+        assert (await client.subscribe())["successful"]
+
+
 async def test_the_list_can_be_the_directory_of_agents_and_queues() -> None:
     async with (
         Simulator(WORLD, Behaviour(agents_listed=True)).serve() as server,
