@@ -1,32 +1,32 @@
 """What the operator sets: environment variables, or a `.env` file in the working directory.
 
 Checked as a whole before anything is sent; every mistake is named in one ConfigurationError.
-Knows names, defaults and ranges. Does not open files or connections, except for the password
-file and `.env`.
+Knows names, defaults and ranges; how a server is reached is `access`'s. Does not open files or
+connections, except for `.env` and those files that `access` reads.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AliasChoices,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BeforeValidator, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
+from history_pipeline.access import (
+    Credentials,
+    Headers,
+    ProxySettings,
+    Trust,
+    Webhook,
+    blank_is_none,
+    env,
+    from_json,
+)
 from history_pipeline.errors import ConfigurationError
 from history_pipeline.model import REQUESTABLE_MEDIA_TYPES, Source
 
@@ -35,22 +35,8 @@ DEFAULT_START_DATE = date(2015, 1, 1)
 _WHERE_TO_READ = "see the README, «Pointing it at a real server»"
 
 
-def _from_json(value: Any) -> Any:
-    """Names hold commas and quotes, so lists are JSON; a bad one is a named mistake."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value) if value.strip() else None
-    except ValueError as exc:
-        raise ValueError(f"is not JSON (column {getattr(exc, 'colno', '?')})") from None
-
-
 def _sources(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-def _blank_is_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
 
 
 def _blank_is_default_directory(value: Any) -> Any:
@@ -74,101 +60,50 @@ def _zone(value: str, complaint: str) -> str:
     return value
 
 
-def _env(name: str, default: Any = ..., **limits: Any) -> Any:
-    return Field(default, validation_alias=AliasChoices(name), **limits)
+_APART = (Credentials, Headers, ProxySettings, Trust, Webhook)
+"""Where a field is wrong, checks of the whole do not run: these are made up for one by one."""
 
 
-class Credentials(BaseSettings):
-    """The password, or the file that holds it; checked apart, so that its mistakes are named
-    beside all others."""
-
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        extra="ignore",
-        frozen=True,
-        ignored_types=(cached_property,),
-        hide_input_in_errors=True,
-    )
-
-    password: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = _env(
-        "GWS_PASSWORD", None
-    )
-    password_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = _env(
-        "GWS_PASSWORD_FILE", None
-    )
-
-    @model_validator(mode="after")
-    def _has_one_password(self) -> Self:
-        if self.password is not None and self.password_file is not None:
-            raise ValueError("GWS_PASSWORD and GWS_PASSWORD_FILE are both set; keep one")
-        if self.password is None and self.password_file is None:
-            raise ValueError("GWS_PASSWORD (or GWS_PASSWORD_FILE) is missing")
-        _ = self.secret
-        return self
-
-    @cached_property
-    def secret(self) -> str:
-        """The password itself."""
-        if self.password is not None:
-            return self.password.get_secret_value()
-        assert self.password_file is not None  # noqa: S101 - held by _has_one_password
-        try:
-            text = self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            text = ""
-        if not text:
-            raise ValueError(f"GWS_PASSWORD_FILE cannot be read, or is empty: {self.password_file}")
-        return text
-
-
-class Settings(Credentials):
+class Settings(Credentials, Headers, ProxySettings, Trust, Webhook):
     """Section 2.2 of the design, one field a variable."""
 
-    url: str = _env("GWS_URL")
-    username: str = _env("GWS_USERNAME", min_length=1)
-    basic_encoding: Literal["utf-8", "iso-8859-1"] = _env("GWS_BASIC_ENCODING", "utf-8")
-    timezone: str = _env("GWS_TIMEZONE")
-    notifications_path: str = _env("GWS_NOTIFICATIONS_PATH", "/api/v2/notifications")
-    channel: str = _env("GWS_CHANNEL", "/v2/ucs/interactions")
-    concurrency: int = _env("GWS_CONCURRENCY", 4, ge=1, le=1024)
-    requests_per_second: float = _env("GWS_REQUESTS_PER_SECOND", 5.0, ge=0, allow_inf_nan=False)
-    notification_timeout: float = _env("GWS_NOTIFICATION_TIMEOUT", 60.0, gt=0, allow_inf_nan=False)
-    max_attempts: int = _env("GWS_MAX_ATTEMPTS", 5, ge=1)
-    canary_interval: float = _env("GWS_CANARY_INTERVAL", 30.0, gt=0, allow_inf_nan=False)
-    ca_bundle: Annotated[Path | None, BeforeValidator(_blank_is_none)] = _env("GWS_CA_BUNDLE", None)
-    proxy: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
-        "GWS_PROXY", None, repr=False
-    )
-    headers: Annotated[dict[str, str] | None, NoDecode, BeforeValidator(_from_json)] = _env(
-        "GWS_HEADERS", None, repr=False
-    )
-    data_dir: Annotated[Path, BeforeValidator(_blank_is_default_directory)] = _env(
+    url: str = env("GWS_URL")
+    username: str = env("GWS_USERNAME", min_length=1)
+    basic_encoding: Literal["utf-8", "iso-8859-1"] = env("GWS_BASIC_ENCODING", "utf-8")
+    timezone: str = env("GWS_TIMEZONE")
+    notifications_path: str = env("GWS_NOTIFICATIONS_PATH", "/api/v2/notifications")
+    channel: str = env("GWS_CHANNEL", "/v2/ucs/interactions")
+    concurrency: int = env("GWS_CONCURRENCY", 4, ge=1, le=1024)
+    requests_per_second: float = env("GWS_REQUESTS_PER_SECOND", 5.0, ge=0, allow_inf_nan=False)
+    notification_timeout: float = env("GWS_NOTIFICATION_TIMEOUT", 60.0, gt=0, allow_inf_nan=False)
+    max_attempts: int = env("GWS_MAX_ATTEMPTS", 5, ge=1)
+    canary_interval: float = env("GWS_CANARY_INTERVAL", 30.0, gt=0, allow_inf_nan=False)
+    data_dir: Annotated[Path, BeforeValidator(_blank_is_default_directory)] = env(
         "HISTORY_DATA_DIR", DEFAULT_DATA_DIR
     )
-    contacts: str = _env("HISTORY_CONTACTS")
-    full_list: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
+    contacts: str = env("HISTORY_CONTACTS")
+    full_list: Annotated[str | None, BeforeValidator(blank_is_none)] = env(
         "HISTORY_FULL_LIST", None
     )
-    contacts_path: str = _env("GWS_CONTACTS_PATH", "/api/v2/contacts")
-    start_date: date = _env("HISTORY_START_DATE", DEFAULT_START_DATE)
-    sources: Annotated[tuple[Source, ...], NoDecode, BeforeValidator(_sources)] = _env(
+    contacts_path: str = env("GWS_CONTACTS_PATH", "/api/v2/contacts")
+    start_date: date = env("HISTORY_START_DATE", DEFAULT_START_DATE)
+    sources: Annotated[tuple[Source, ...], NoDecode, BeforeValidator(_sources)] = env(
         "HISTORY_SOURCES", (Source.MAIN, Source.ARCHIVE)
     )
-    media_type: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
+    media_type: Annotated[str | None, BeforeValidator(blank_is_none)] = env(
         "HISTORY_MEDIA_TYPE", None
     )
-    custom_attributes: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_from_json)] = (
-        _env("HISTORY_CUSTOM_ATTRIBUTES", None)
+    custom_attributes: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(from_json)] = (
+        env("HISTORY_CUSTOM_ATTRIBUTES", None)
     )
-    search_attributes: Annotated[dict[str, str] | None, NoDecode, BeforeValidator(_from_json)] = (
-        _env("HISTORY_SEARCH_ATTRIBUTES", None)
+    search_attributes: Annotated[dict[str, str] | None, NoDecode, BeforeValidator(from_json)] = env(
+        "HISTORY_SEARCH_ATTRIBUTES", None
     )
-    window_days: int = _env("HISTORY_WINDOW_DAYS", 31, ge=1, le=366)
-    overlap_days: int = _env("HISTORY_OVERLAP_DAYS", 1, ge=0, le=31)
-    lookback_days: int = _env("HISTORY_LOOKBACK_DAYS", 7, ge=1, le=31)
-    audit_share: float = _env("HISTORY_AUDIT_SHARE", 0.005, ge=0, le=1, allow_inf_nan=False)
-    business_timezone: Annotated[str | None, BeforeValidator(_blank_is_none)] = _env(
+    window_days: int = env("HISTORY_WINDOW_DAYS", 31, ge=1, le=366)
+    overlap_days: int = env("HISTORY_OVERLAP_DAYS", 1, ge=0, le=31)
+    lookback_days: int = env("HISTORY_LOOKBACK_DAYS", 7, ge=1, le=31)
+    audit_share: float = env("HISTORY_AUDIT_SHARE", 0.005, ge=0, le=1, allow_inf_nan=False)
+    business_timezone: Annotated[str | None, BeforeValidator(blank_is_none)] = env(
         "HISTORY_BUSINESS_TIMEZONE", None
     )
 
@@ -289,11 +224,11 @@ def load(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as exc:
         lines = [_describe(error) for error in exc.errors(include_input=False)]
-    try:
-        # where a field is wrong, checks of the whole do not run: the password's are made up for
-        Credentials(**overrides)
-    except ValidationError as exc:
-        lines += [_describe(error) for error in exc.errors(include_input=False)]
+    for each in _APART:
+        try:
+            each(**overrides)
+        except ValidationError as exc:
+            lines += [_describe(error) for error in exc.errors(include_input=False)]
     unique = dict.fromkeys(lines)
     raise ConfigurationError(
         "\n".join(["the configuration is not usable:", *(f"  - {line}" for line in unique)])

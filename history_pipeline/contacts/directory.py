@@ -6,6 +6,8 @@ GET can mend; pages and retries keep to the same rate as history requests.
 
 from __future__ import annotations
 
+import re
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -14,14 +16,16 @@ from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
+from history_pipeline.access import refuses_our_certificate
 from history_pipeline.errors import (
     LoginRefused,
     NotAServer,
     ServerSilent,
     ServerUnusable,
+    causes,
 )
 from history_pipeline.gws.pacing import PagePace
-from history_pipeline.gws.transport import basic_header
+from history_pipeline.gws.transport import CERTIFICATE_REFUSED, PROXY_LOGIN, basic_header
 from history_pipeline.model import Contact
 from history_pipeline.settings import Settings
 
@@ -39,11 +43,12 @@ def open_session(settings: Settings, *, is_patient: bool = True) -> requests.Ses
     session = requests.Session()
     session.trust_env = False
     session.auth = _Basic(basic_header(settings))
-    session.headers.update({"Accept": "application/json", **(settings.headers or {})})
+    session.headers.update({"Accept": "application/json", **settings.headers})
     if settings.ca_bundle is not None:
+        # else requests would add its own authorities to ours
         session.verify = str(settings.ca_bundle)
     if settings.proxy is not None:
-        session.proxies = {"http": settings.proxy, "https": settings.proxy}
+        session.proxies = {"http": settings.proxy.url, "https": settings.proxy.url}
     pace = PagePace(settings.requests_per_second)
     retries = _PacedRetry(
         total=5,
@@ -58,8 +63,8 @@ def open_session(settings: Settings, *, is_patient: bool = True) -> requests.Ses
         raise_on_status=False,
     )
     retries.pace = pace
-    session.mount("https://", _PacedAdapter(pace, retries))
-    session.mount("http://", _PacedAdapter(pace, retries))
+    session.mount("https://", _PacedAdapter(pace, retries, settings))
+    session.mount("http://", _PacedAdapter(pace, retries, settings))
     return session
 
 
@@ -77,11 +82,38 @@ class _PacedRetry(Retry):
         super().sleep(response)
         self.pace.admit()
 
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        *foreign: Any,
+        **named: Any,
+    ) -> Self:
+        """What will not mend itself is not tried again; accounts may lock."""
+        if error is not None and _lasting(error) is not None and self.total != 0:
+            return self.new(total=0).increment(method, url, response, error, *foreign, **named)
+        return super().increment(method, url, response, error, *foreign, **named)
+
 
 class _PacedAdapter(HTTPAdapter):
-    def __init__(self, pace: PagePace, retries: Retry) -> None:
-        super().__init__(max_retries=retries)
+    """Shows our certificate, trusts whom we trust, and knows the proxy's credentials."""
+
+    def __init__(self, pace: PagePace, retries: Retry, settings: Settings) -> None:
         self._pace = pace
+        self._tls = settings.tls()
+        self._proxy = settings.proxy
+        super().__init__(max_retries=retries)
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        super().init_poolmanager(*arguments, **named, ssl_context=self._tls)
+
+    def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
+        return super().proxy_manager_for(proxy, **named, ssl_context=self._tls)
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        return self._proxy.headers if self._proxy else {}
 
     def send(self, *arguments: Any, **named: Any) -> requests.Response:
         self._pace.admit()
@@ -134,9 +166,15 @@ def get_json(
     try:
         response = session.get(url, params=params, timeout=TIMEOUT, allow_redirects=False)
     except requests.RequestException as exc:
+        lasting = _lasting(exc)
+        if lasting in (PROXY_LOGIN, CERTIFICATE_REFUSED):
+            raise LoginRefused(lasting) from exc
         raise ServerSilent(
-            f"{path} cannot be read ({_reason(exc)}); check GWS_URL, the network and GWS_PROXY"
+            f"{path} cannot be read ({lasting or _reason(exc)}); check GWS_URL, the network and "
+            "GWS_PROXY"
         ) from exc
+    if response.status_code == 407:
+        raise LoginRefused(PROXY_LOGIN)
     if response.status_code in (401, 403) or 300 <= response.status_code < 400:
         raise LoginRefused(
             f"the server refused the login at {path} (HTTP {response.status_code}); check "
@@ -160,12 +198,39 @@ def get_json(
 
 def _reason(exc: requests.RequestException) -> str:
     if isinstance(exc, requests.exceptions.SSLError):
-        return "its certificate is not trusted; see GWS_CA_BUNDLE"
+        return "TLS does not come about"
     if isinstance(exc, requests.exceptions.ProxyError):
-        return "the proxy does not answer"
+        status = _tunnel_status(exc)
+        return f"the proxy does not let us through, HTTP {status}" if status else "no proxy answers"
     if isinstance(exc, requests.ConnectionError):
         return "no connection"
     return type(exc).__name__
+
+
+def _lasting(exc: BaseException) -> str | None:
+    """What is wrong where trying again is of no use."""
+    for cause in _wrapped(exc):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "its certificate is not trusted; see GWS_CA_BUNDLE"
+        if refuses_our_certificate(cause):
+            return CERTIFICATE_REFUSED
+    return PROXY_LOGIN if _tunnel_status(exc) == "407" else None
+
+
+def _tunnel_status(exc: BaseException) -> str | None:
+    """What a proxy answered that would not open a tunnel; http.client has it in words alone."""
+    texts = (str(cause) for cause in _wrapped(exc) if isinstance(cause, OSError))
+    found = (re.match(r"Tunnel connection failed: (\d+)", text) for text in texts)
+    return next((match[1] for match in found if match), None)
+
+
+def _wrapped(exc: BaseException) -> Iterator[BaseException]:
+    """An error with all that it came from; urllib3 hands some of it on as arguments."""
+    for cause in causes(exc):
+        yield cause
+        for given in (getattr(cause, "reason", None), *cause.args):
+            if isinstance(given, BaseException) and given is not cause:
+                yield from _wrapped(given)
 
 
 def _contact(row: Any, path: str) -> Contact:

@@ -7,7 +7,6 @@ CometD, so that a balancer sends both to the same node.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from types import TracebackType
@@ -15,17 +14,34 @@ from typing import Protocol, Self
 
 import aiohttp
 import yarl
+from multidict import CIMultiDict
 
-from history_pipeline.errors import ConfigurationError, DeadlineExceeded, ServerFault, Unreachable
+from history_pipeline.access import refuses_our_certificate
+from history_pipeline.errors import (
+    ConfigurationError,
+    DeadlineExceeded,
+    LoginRefused,
+    PipelineError,
+    ServerFault,
+    Unreachable,
+    causes,
+)
 from history_pipeline.gws.wire import Reply
 from history_pipeline.settings import Settings
+
+PROXY_LOGIN = (
+    "the proxy refused the login (HTTP 407); check the credentials in GWS_PROXY or GWS_PROXY_FILE"
+)
+CERTIFICATE_REFUSED = (
+    "the server refused TLS over our certificate, or for want of one; see GWS_CLIENT_CERT"
+)
 
 
 class Transport(Protocol):
     """Sends one HTTP request. Paths are below the base URL; `timeout` is in seconds.
 
-    Raises Unreachable (nothing was sent), DeadlineExceeded (no whole reply in time) or
-    ServerFault (reset, or a reply that was cut).
+    Raises Unreachable (nothing was sent), DeadlineExceeded (no whole reply in time), ServerFault
+    (reset, or a reply that was cut) or LoginRefused (by a proxy, or over our certificate).
     """
 
     async def send(
@@ -42,11 +58,16 @@ class AiohttpTransport:
 
     def __init__(self, settings: Settings) -> None:
         self._base = settings.url
-        self._proxy = settings.proxy
-        self._headers = {**(settings.headers or {}), "Authorization": basic_header(settings)}
-        told = {name.lower(): value for name, value in self._headers.items()}
-        self._configured_cookies = told.get("cookie", "")
-        self._ssl = _trust(settings)
+        route = settings.proxy
+        self._proxy = route.url if route else None
+        self._to_proxy = route.headers if route else None
+        self._headers = CIMultiDict(settings.headers)
+        self._headers["Authorization"] = basic_header(settings)
+        self._configured_cookies = self._headers.get("Cookie", "")
+        self._ssl = settings.tls() or True
+        if self._to_proxy and not self._base.startswith("https:"):
+            # without a tunnel, the proxy reads the request itself
+            self._headers.update(self._to_proxy)
         self._session: aiohttp.ClientSession | None = None
         self._cookies = _Cookies()
 
@@ -56,7 +77,7 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             # in flight is bounded by who asks; a bound here would starve the heartbeat
             connector=aiohttp.TCPConnector(limit=0, ssl=self._ssl),
-            headers=self._headers,
+            # no headers of the session's own: aiohttp hands those to a proxy too
             # `send` has a deadline of its own, around all of it
             timeout=aiohttp.ClientTimeout(total=None),
         )
@@ -77,6 +98,10 @@ class AiohttpTransport:
         assert self._session is not None, "enter the transport first"  # noqa: S101
         url = yarl.URL(self._base + path, encoded=True)
         cookies = "; ".join(filter(None, (self._configured_cookies, self._cookies.header(url))))
+        told = CIMultiDict(self._headers)
+        told.update(headers)
+        if cookies:
+            told["Cookie"] = cookies
         try:
             async with (
                 asyncio.timeout(timeout),
@@ -84,19 +109,28 @@ class AiohttpTransport:
                     method,
                     url,
                     data=body,
-                    headers={**headers, "Cookie": cookies} if cookies else headers,
+                    headers=told,
                     proxy=self._proxy,
+                    proxy_headers=self._to_proxy,
                     allow_redirects=False,
                 ) as response,
             ):
                 self._cookies.take(response)
                 content = await response.read()
+                if response.status == 407:
+                    raise _refused_by_proxy(407)
                 return Reply(response.status, response.headers, content)
         except TimeoutError as exc:
             raise DeadlineExceeded(f"no HTTP reply within {timeout:g} s") from exc
+        except aiohttp.ClientHttpProxyError as exc:
+            raise _refused_by_proxy(exc.status) from None  # it holds the proxy's credentials
         except aiohttp.ClientConnectorError as exc:
-            raise Unreachable(f"no connection to {exc.host}:{exc.port}: {_cause(exc)}") from exc
+            if refuses_our_certificate(exc.os_error):
+                raise _certificate_refused() from exc
+            raise Unreachable(f"no connection to {_place(exc)}: {_cause(exc)}") from exc
         except (aiohttp.ClientError, OSError) as exc:
+            if any(refuses_our_certificate(cause) for cause in causes(exc)):
+                raise _certificate_refused() from exc
             raise ServerFault(f"the reply did not arrive whole ({type(exc).__name__})") from exc
 
     def cookie(self, name: str) -> str | None:
@@ -155,10 +189,16 @@ def _cause(exc: aiohttp.ClientConnectorError) -> str:
     return exc.os_error.strerror or type(exc.os_error).__name__
 
 
-def _trust(settings: Settings) -> ssl.SSLContext | bool:
-    if settings.ca_bundle is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=str(settings.ca_bundle))
-    except (OSError, ssl.SSLError) as exc:
-        raise ConfigurationError(f"GWS_CA_BUNDLE cannot be used: {settings.ca_bundle}") from exc
+def _place(exc: aiohttp.ClientConnectorError) -> str:
+    is_proxy = isinstance(exc, aiohttp.ClientProxyConnectionError)
+    return f"{'the proxy ' if is_proxy else ''}{exc.host}:{exc.port}"
+
+
+def _refused_by_proxy(status: int) -> PipelineError:
+    if status == 407:
+        return LoginRefused(PROXY_LOGIN)
+    return Unreachable(f"the proxy does not let us through (HTTP {status})")
+
+
+def _certificate_refused() -> LoginRefused:
+    return LoginRefused(CERTIFICATE_REFUSED)

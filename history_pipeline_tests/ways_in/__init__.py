@@ -1,0 +1,1 @@
+"""How a server is reached: TLS, client certificates, proxies, balancers."""
