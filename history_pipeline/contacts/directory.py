@@ -187,6 +187,7 @@ def get_json(
     except requests.JSONDecodeError as exc:
         raise NotAServer(
             f"{path} answers HTTP {response.status_code} without JSON; check GWS_URL"
+            + (" and GWS_CLIENT_CERT" if response.status_code in (400, 495, 496) else "")
         ) from exc
     code = body.get("statusCode") if isinstance(body, dict) else None
     if code == 20:

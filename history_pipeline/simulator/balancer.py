@@ -18,10 +18,10 @@ NODE_COOKIE = "AWSELB"
 
 
 class Balancer:
-    """`handle` is the handler for aiohttp."""
+    """`handle` is the handler for aiohttp. `first` is the first node's number."""
 
-    def __init__(self, gateways: Sequence[Gateway]) -> None:
-        self._gateways = {f"node{number}": one for number, one in enumerate(gateways, 1)}
+    def __init__(self, gateways: Sequence[Gateway], first: int = 1) -> None:
+        self._gateways = {f"node{number}": one for number, one in enumerate(gateways, first)}
         self._names = tuple(self._gateways)
         self._strays = 0
 

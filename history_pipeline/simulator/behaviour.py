@@ -314,6 +314,10 @@ class NodeSwitches:
     """Several nodes behind a balancer that goes by a cookie."""
 
     nodes: int = field(default=1, metadata=count("backends with sessions of their own (1)"))
+    first_node: int = field(
+        default=1,
+        metadata=count("the number that their names begin with, at the end of JSESSIONID (1)"),
+    )
 
 
 SECTIONS: dict[str, type[DataclassInstance]] = {

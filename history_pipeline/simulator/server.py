@@ -138,11 +138,12 @@ class Simulator:
         roster = roster_of(self._world.size, self._behaviour, stats.inject)
         pages = Pages(self._world, self._behaviour, roster)
         identities = Identities()
+        first = self._behaviour.first_node
         nodes = [
             self._node(f"node{number}", stats, shelf, pages, identities)
-            for number in range(1, self._behaviour.nodes + 1)
+            for number in range(first, first + self._behaviour.nodes)
         ]
-        handle = nodes[0].handle if len(nodes) == 1 else Balancer(nodes).handle
+        handle = nodes[0].handle if len(nodes) == 1 else Balancer(nodes, first).handle
         return RunningSimulator(self._world, stats, nodes, handle)
 
     async def _shelf(self, stats: Stats) -> Shelf:

@@ -87,6 +87,20 @@ async def test_a_fault_falls_on_the_same_call_whichever_node_it_comes_to() -> No
     assert set(plain) == {0, 1}
 
 
+async def test_nodes_in_processes_of_their_own_know_nothing_of_each_others_sessions() -> None:
+    async with (
+        Simulator(WORLD, Behaviour(first_node=1)).serve() as one,
+        Simulator(WORLD, Behaviour(first_node=2)).serve() as other,
+        PlainClient(one.url) as client,
+    ):
+        await client.open()
+        assert cookies(client)["JSESSIONID"].endswith(".node1")
+        client.url = other.url
+        assert (await client.ask(ONE))[0] == 403
+        assert await client.get("/api/v2/me")
+        assert cookies(client)["JSESSIONID"].endswith(".node2")
+
+
 async def test_one_node_sets_no_balancers_cookie() -> None:
     async with Simulator(WORLD).serve() as server, PlainClient(server.url) as client:
         await client.open()
