@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from history_pipeline import logs
 from history_pipeline.access import (
     Credentials,
     Headers,
@@ -50,6 +51,10 @@ def _list(value: str, complaint: str) -> str:
     if not value.startswith("file:") or not value.removeprefix("file:").strip():
         raise ValueError(complaint)
     return f"file:{Path(value.removeprefix('file:')).absolute()}"
+
+
+def _blank_is_text(value: Any) -> Any:
+    return blank_is_none(value) or "text"
 
 
 def _zone(value: str, complaint: str) -> str:
@@ -103,6 +108,9 @@ class Settings(Credentials, Headers, ProxySettings, Trust, Webhook):
     overlap_days: int = env("HISTORY_OVERLAP_DAYS", 1, ge=0, le=31)
     lookback_days: int = env("HISTORY_LOOKBACK_DAYS", 7, ge=1, le=31)
     audit_share: float = env("HISTORY_AUDIT_SHARE", 0.005, ge=0, le=1, allow_inf_nan=False)
+    log_format: Annotated[logs.Format, BeforeValidator(_blank_is_text)] = env(
+        "HISTORY_LOG_FORMAT", "text"
+    )
     business_timezone: Annotated[str | None, BeforeValidator(blank_is_none)] = env(
         "HISTORY_BUSINESS_TIMEZONE", None
     )
@@ -233,6 +241,16 @@ def load(**overrides: Any) -> Settings:
     raise ConfigurationError(
         "\n".join(["the configuration is not usable:", *(f"  - {line}" for line in unique)])
     )
+
+
+def load_webhook() -> str | None:
+    """Where failures are told, whatever else is wrong with the configuration: that may be what has
+    failed. Raises ConfigurationError."""
+    try:
+        return Webhook().webhook
+    except ValidationError as exc:
+        lines = [_describe(error) for error in exc.errors(include_input=False)]
+    raise ConfigurationError("; ".join(lines))
 
 
 def _describe(error: Any) -> str:

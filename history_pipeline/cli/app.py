@@ -11,7 +11,9 @@ from typing import Annotated
 
 import typer
 
+from history_pipeline import logs
 from history_pipeline.cli.exits import Exit, guarded
+from history_pipeline.defs.environment import told
 
 app = typer.Typer(
     add_completion=False,
@@ -154,6 +156,7 @@ def simulator(context: typer.Context) -> None:
 
 def run() -> None:
     """The console script. Exits with a status of `exits.Exit`."""
+    logs.set_up(told("HISTORY_LOG_FORMAT"))
     sys.exit(guarded(lambda: app(standalone_mode=True) and None))
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from history_pipeline import logs
 from history_pipeline import settings as settings_module
 from history_pipeline.cli import stopping
-from history_pipeline.cli.display import CollectionProgress, own_console, quiet
+from history_pipeline.cli.display import CollectionProgress, log_console, quiet
 from history_pipeline.cli.exits import Exit
 from history_pipeline.contacts import reading
 from history_pipeline.contacts.directory import get_json, open_session
@@ -53,7 +54,7 @@ def run_backfill(
 ) -> int:
     """Returns the exit status; raises PipelineError for all but failed requests. `patience` is
     how many seconds the server may be unusable."""
-    console = console or own_console()
+    console = console or log_console()
     settings = settings_module.load()
     days = check_days(settings, from_day, to_day, datetime.now(UTC))
     layout = identity.open_data_dir(settings.data_dir, server=settings.url, zone=settings.timezone)
@@ -122,6 +123,7 @@ def _backfill(
         ) as attempt:
             if attempt is None:
                 return None
+            logs.name_run(attempt.run_id)
             console.print(f"run {attempt.run_id}: {attempt.contacts} contacts, {days}")
             _ask_window_by_window(settings, layout, attempt, launcher)
             finished = attempts.finish(attempt)

@@ -12,7 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self, TextIO, cast
 
 from rich.console import Console
 from rich.progress import (
@@ -24,9 +24,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from history_pipeline import logs
 from history_pipeline.model import Outcome, RequestState, Window
 
 _LINE_EVERY = 10.0
+_WIDE = 10_000
 
 
 def own_console() -> Console:
@@ -39,6 +41,15 @@ def own_console() -> Console:
         width=None if is_terminal else 120,
         highlight=False,
     )
+
+
+def log_console() -> Console:
+    """The same for commands that run by themselves: what they say are log lines."""
+    if not logs.is_json():
+        return own_console()
+    copy = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    lines = cast(TextIO, logs.Lines("history_pipeline.cli", copy))
+    return Console(file=lines, width=_WIDE, highlight=False)
 
 
 class CollectionProgress:

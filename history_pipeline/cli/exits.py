@@ -9,6 +9,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 
+from history_pipeline import logs
 from history_pipeline.cli import stopping
 from history_pipeline.errors import ConfigurationError, PipelineError, ServerUnusable, causes
 from history_pipeline.history.running import SIGNALS
@@ -67,9 +68,9 @@ def guarded(command: Callable[[], None], grace: float = stopping.GRACE) -> int:
         number = witness.told()
         if number is not None or isinstance(exc, SystemExit):
             # whatever error an interrupt became on its way up
-            print(f"history-pipeline: {stopping.MESSAGE}", file=sys.stderr)
+            logs.last_words(stopping.MESSAGE)
             return 128 + (number or signal.SIGINT)
-        print(f"history-pipeline: {message_of(exc)}", file=sys.stderr)
+        logs.last_words(message_of(exc))
         return status_of(exc)
     return Exit.COMPLETE
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from history_pipeline import settings as settings_module
-from history_pipeline.cli.display import own_console, quiet
+from history_pipeline.cli.display import log_console, quiet
 from history_pipeline.cli.exits import Exit
 from history_pipeline.storage import identity, locks, publishing, recutting, warehouse
 
 
 def run_rebuild() -> int:
     """Returns the exit status; raises PipelineError."""
-    console = own_console()
+    console = log_console()
     settings = settings_module.load()
     layout = identity.open_data_dir(
         settings.data_dir, server=settings.url, zone=settings.timezone, to_rebuild=True

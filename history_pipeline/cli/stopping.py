@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 
+from history_pipeline import logs
 from history_pipeline.history.running import SIGNALS, Stopped
 
 GRACE = 8.0
@@ -69,11 +70,9 @@ class Witness:
 
     def _end(self) -> None:
         number = self._number or signal.SIGTERM
-        print(
-            f"{_SHOW_CURSOR if sys.stderr.isatty() else ''}history-pipeline: {MESSAGE}",
-            file=sys.stderr,
-            flush=True,
-        )
+        if sys.stderr.isatty():
+            print(_SHOW_CURSOR, end="", file=sys.stderr)
+        logs.last_words(MESSAGE)
         os._exit(128 + number)
 
 

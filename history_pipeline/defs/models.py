@@ -21,6 +21,7 @@ from dagster_dbt import (
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
+from history_pipeline import logs
 from history_pipeline.defs import dbt_project
 from history_pipeline.defs.ownership import MODEL_OWNERS
 from history_pipeline.defs.pipeline import Pipeline
@@ -211,7 +212,8 @@ def _build(
     build.termination_timeout_seconds = INTERRUPTED_SECONDS
     _processes.append(build.process)
     try:
-        yield build
+        with logs.printed_by("dbt"):
+            yield build
     finally:
         end_builds()
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import dagster as dg
 
+from history_pipeline import logs
 from history_pipeline import settings as settings_module
 from history_pipeline.defs import home
 from history_pipeline.gws import insisting
@@ -62,4 +63,5 @@ def pipeline(init: dg.InitResourceContext) -> Pipeline:
     """Made anew for each run, which it marks with the process that it runs in."""
     if init.run is not None and init.instance is not None:
         home.mark(init.instance, init.run.run_id)
+        logs.name_run(init.run.run_id)
     return Pipeline()

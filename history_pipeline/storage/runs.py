@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from history_pipeline.model import RequestState, Source
+from history_pipeline.model import RequestState, Source, Window
 from history_pipeline.storage import database, files, parts
 from history_pipeline.storage.compaction import SourceAccount
 from history_pipeline.storage.database import paths
 from history_pipeline.storage.layout import Layout
 
 
-def accounts(layout: Layout, run_id: str) -> list[SourceAccount]:
-    """One account for each finished window and source of the run."""
+def accounts(layout: Layout, run_id: str, window: Window | None = None) -> list[SourceAccount]:
+    """One account for each finished window, or for this one, and source of the run."""
+    finished = [layout.window_ledger(run_id, window)] if window else _windows(layout, run_id)
     return [
         SourceAccount(
             Source(told["source"]),
@@ -23,7 +24,7 @@ def accounts(layout: Layout, run_id: str) -> list[SourceAccount]:
             told["interactions"],
             told["rejects"],
         )
-        for directory in _windows(layout, run_id)
+        for directory in finished
         for told in files.read_json(directory / "run.json")["accounts"]
     ]
 

@@ -76,7 +76,7 @@ def test_definitions_load_without_any_configuration(
     assert "report" in told["assets"]
     assert told["executor"] == "in_process"
     assert told["schedules"] == ["daily_backfill"]
-    assert told["sensors"] == ["dead_runs"]
+    assert told["sensors"] == ["dead_runs", "failures"]
     assert (told["zone"], told["start"], told["together"]) == ("UTC", "2015-01-01", 31)
 
 
