@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from history_pipeline.contacts.activity import MAX_SIZE
 from history_pipeline.probing.asking import Questioner
 from history_pipeline.probing.seen import Ending, Reply, Seen
 
 _SPANS = (31, 366)
 """Days back in which somebody is looked for, before all of them are."""
+
+_NEWEST = 1_000
+"""Interactions that are looked through for somebody who was active."""
 
 _TRIED = 5
 _TELLING = (Ending.ANSWERED, Ending.REFUSED, Ending.ERROR, Ending.UNKNOWN)
@@ -77,7 +79,7 @@ class Search:
         """Those who had most interactions among the newest."""
         for span in (*_SPANS, None):
             first = self.first if span is None else self._days_back(span)
-            reply = await self.ask.about_all(first, self.last, MAX_SIZE)
+            reply = await self.ask.about_all(first, self.last, _NEWEST)
             if reply.ending in _TELLING:
                 self.has_activity = reply.is_answered
             else:
