@@ -184,3 +184,17 @@ def test_a_channel_path_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "GWS_NOTIFICATIONS_PATH" in done.stdout
     assert "not settled" in table(done.stdout)["endpoint and channel"]
+
+
+@pytest.mark.slow
+def test_a_channel_that_answers_nothing_is_named_and_its_questions_are_left_open(
+    tmp_path: Path,
+) -> None:
+    with simulator(SPAN, "--lost-share", "1") as url:
+        done = command(environment(url, tmp_path / "data"), "check", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "✗ canary request (main)" in done.stdout and "GWS_CHANNEL" in done.stdout
+    rows = table(done.stdout)
+    assert rows["endpoint and channel"].startswith("not settled")
+    assert rows["who is listed as contacts"].startswith("settled")
+    assert rows["archive"].startswith("not settled")
