@@ -22,7 +22,6 @@ SAMPLE = 100
 """Interactions that are reckoned with."""
 
 _DAY = 86_400
-_HOUR = 3_600
 _FIRST_DAY = date(1970, 1, 1)
 
 Days = tuple[date, date]
@@ -95,18 +94,39 @@ class Reckoning:
 
     @property
     def rivals(self) -> list[str]:
-        """What keeps it open: zones that fit and differ from the configured one, of those that are
-        to be expected; or, where the configured one does not fit, by more than an hour from the
-        likeliest."""
+        """What keeps it open: zones that fit and are to be taken in earnest, and differ from the
+        configured one, or from the likeliest where that one does not fit.
+
+        Where offsets and days agree on a zone, and UTC is out, others are not taken in earnest.
+        """
         names = by_likelihood({name for each in self.surviving for name in each.zones}, self)
-        if not names:
-            return []
         if self.configured in names:
-            expected = [name for name in names if name == UTC or name in self.likely]
-            return [name for name in expected if self.apart(name, self.configured)]
-        if names[0] in self.likely:
-            return []
-        return [name for name in names[1:] if self.apart(name, names[0]) > _HOUR]
+            is_backed = self._offsets_tell and not all(
+                self.apart(name, self.configured) for name in self.likely
+            )
+            earnest = [each for each in names if not is_backed or self._is_expected(each)]
+            return [name for name in earnest if self.apart(name, self.configured)]
+        earnest = [each for each in names if self._offsets_tell and self._is_expected(each)]
+        if not self.likely.intersection(earnest):
+            earnest = names
+        return [name for name in earnest[1:] if self._differ(name, earnest[0])]
+
+    def _is_expected(self, zone: str) -> bool:
+        return zone == UTC or zone in self.likely
+
+    @property
+    def _offsets_tell(self) -> bool:
+        """Some servers write UTC whatever their zone is."""
+        if self.before is not None:
+            return self.before._offsets_tell
+        return any(each.offset for each in self.sightings)
+
+    def _differ(self, zone: str, other: str) -> bool:
+        """Whether two zones' clocks do, at any time of the year up to what was seen."""
+        one, two = ZoneInfo(zone), ZoneInfo(other)
+        last = max(self._moments(), default=0)
+        year = range(last - 360 * _DAY, last + 1, 15 * _DAY)
+        return any(offset_at(one, at) != offset_at(two, at) for at in year)
 
     def apart(self, zone: str, other: str) -> int:
         """Seconds between two zones' clocks, at most, when something started."""

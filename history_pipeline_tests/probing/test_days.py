@@ -105,6 +105,30 @@ def test_the_zone_to_set_is_one_that_fits_days_and_offsets(true: str, written_in
     assert reckoning.apart(dict(zone.settings)["GWS_TIMEZONE"], true) == 0
 
 
+MORNINGS = [MARCH + timedelta(days=n, hours=hour) for n in range(20) for hour in (7, 23.5)]
+
+
+@pytest.mark.parametrize(
+    ("written_in", "standing"),
+    [("Europe/Berlin", SETTLED), ("UTC", OPEN), ("Asia/Tokyo", OPEN)],
+)
+def test_a_zone_that_the_offsets_do_not_back_must_be_the_only_one_that_fits(
+    written_in: str, standing: Standing
+) -> None:
+    held = sightings(MORNINGS, written_in)
+    _, zone = verdicts(reckoned(Server("Europe/Berlin", True), held, "Europe/Berlin"))
+    assert zone.standing is standing
+    assert dict(zone.settings) == {"GWS_TIMEZONE": "Europe/Berlin"}
+
+
+def test_zones_that_differ_in_another_season_are_not_chosen_from() -> None:
+    winter = [datetime(2026, 1, 5, tzinfo=UTC) + timedelta(hours=7 * n) for n in range(60)]
+    held = sightings(winter, "America/New_York")
+    _, zone = verdicts(reckoned(Server("America/New_York", True), held, "UTC"))
+    assert zone.standing is NOTABLE
+    assert dict(zone.settings) == {}, "Bogotá has the same clocks in winter"
+
+
 @pytest.mark.parametrize("true", ["Europe/Berlin", "UTC"])
 def test_at_noon_it_is_the_same_day_in_either_zone(true: str) -> None:
     to_date, zone = verdicts(reckoned(Server(true, True), sightings(AT_NOON), "Europe/Berlin"))
