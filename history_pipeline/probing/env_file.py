@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from history_pipeline.errors import ConfigurationError, StorageError
@@ -66,7 +67,7 @@ def _lines(settings: Settings, found: Mapping[str, str]) -> Iterator[str]:
     for name, field, value in _told(settings):
         if name in (_PASSWORD, _PASSWORD_FILE) or name in found:
             continue
-        if field.repr is False:
+        if field.repr is False or isinstance(value, SecretStr):
             yield f"# {name} is set, and is not written: it may hold a secret"
         else:
             yield _line(name, _written(value))
