@@ -95,8 +95,17 @@ def set_up(format_: str | None) -> None:
     settings name it beside their other mistakes."""
     if format_ != "json" or is_json():
         return
-    logging.getLogger().addHandler(ToStderr(JsonLines()))
+    handler = ToStderr(JsonLines())
+    handler.setLevel(logging.WARNING)  # what is said without any handler, too
+    handler.addFilter(_is_not_told_elsewhere)
+    logging.getLogger().addHandler(handler)
     logging.captureWarnings(True)
+
+
+def _is_not_told_elsewhere(record: logging.LogRecord) -> bool:
+    """Programs such as Dagster's bring handlers of their own."""
+    family = logging.getLogger(record.name.partition(".")[0])
+    return family is logging.getLogger() or not family.handlers
 
 
 def is_json() -> bool:

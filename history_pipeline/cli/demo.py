@@ -46,7 +46,20 @@ ENVIRONMENT = {
     "GWS_CONCURRENCY": "32",
     "GWS_REQUESTS_PER_SECOND": "0",
     "GWS_NOTIFICATION_TIMEOUT": "2",
-    "GWS_PROXY": "",
+    # a `.env` of a real server may name other ways in, and secrets that are none of the demo's
+    **dict.fromkeys(
+        (
+            *(
+                "GWS_PASSWORD_FILE",
+                "GWS_PROXY",
+                "GWS_PROXY_FILE",
+                "GWS_HEADERS",
+                "GWS_HEADERS_FILE",
+            ),
+            *("GWS_CA_BUNDLE", "GWS_CLIENT_CERT", "GWS_CLIENT_KEY", "GWS_CLIENT_KEY_PASSWORD_FILE"),
+        ),
+        "",
+    ),
     "HISTORY_CONTACTS": "gws",
     "HISTORY_MEDIA_TYPE": "",
     "HISTORY_START_DATE": "2026-01-01",

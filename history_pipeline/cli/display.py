@@ -49,7 +49,7 @@ def log_console() -> Console:
         return own_console()
     copy = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     lines = cast(TextIO, logs.Lines("history_pipeline.cli", copy))
-    return Console(file=lines, width=_WIDE, highlight=False)
+    return Console(file=lines, width=_WIDE, force_terminal=False, no_color=True, highlight=False)
 
 
 class CollectionProgress:
