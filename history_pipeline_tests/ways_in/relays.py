@@ -35,8 +35,12 @@ def tls_front(behind: str, context: ssl.SSLContext) -> Iterator[Front]:
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            # what is refused here is what some tests want; the client is told by an alert
-            with contextlib.suppress(OSError), context.wrap_socket(self.request, True) as client:
+            with (
+                contextlib.suppress(OSError),
+                context.wrap_socket(self.request, True, do_handshake_on_connect=False) as client,
+            ):
+                if not _greeted(client):
+                    return
                 shown = client.getpeercert()
                 name = dict(pair for (pair,) in shown["subject"])["commonName"] if shown else ""
                 front.shown.append(name)
@@ -46,6 +50,20 @@ def tls_front(behind: str, context: ssl.SSLContext) -> Iterator[Front]:
     with _listening(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as port:
         front.url = f"https://127.0.0.1:{port}"
         yield front
+
+
+def _greeted(client: ssl.SSLSocket) -> bool:
+    """Whether the handshake came about; where it did not, the client is told by an alert."""
+    try:
+        client.do_handshake()
+    except ssl.SSLError:
+        # closed at once, with a request unread, it would be a reset that overtakes the alert
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(30)
+        while client.recv(65536):
+            pass
+        return False
+    return True
 
 
 def _relay(client: ssl.SSLSocket, server: socket.socket) -> None:
