@@ -172,7 +172,7 @@ class Collector:
         try:
             answer = await self._ask(request, request.window, self._task.criteria, spent)
             seconds = asyncio.get_running_loop().time() - started
-            looked = await self._look(request, answer)
+            looked = await self._look(request, answer, spent)
         except (AttemptSpent, RequestRefused, ContactUnknown) as exc:
             seconds = asyncio.get_running_loop().time() - started
             return self._ended_badly(request, exc, spent.attempts, seconds)
@@ -185,7 +185,7 @@ class Collector:
         self._put_down(others)
         return outcome
 
-    async def _look(self, request: HistoryRequest, answer: Answer) -> Looked:
+    async def _look(self, request: HistoryRequest, answer: Answer, spent: _Spent) -> Looked:
         """The answer, or all that its parts hold where it looks cut; those that were put down
         before and look cut now are asked again first, so that no kill comes in between."""
 
@@ -197,7 +197,11 @@ class Collector:
                 is_descending=part.is_descending,
             )
             days = Window(part.first, part.last + timedelta(days=1))
-            return await self._ask(request, days, criteria, _Spent())
+            of_part = _Spent()
+            try:
+                return await self._ask(request, days, criteria, of_part)
+            finally:
+                spent.attempts += of_part.attempts - 1
 
         looked = await self._scrutiny.look(request, self._task.criteria, answer, ask)
         for contact_id in looked.doubtful:

@@ -171,13 +171,15 @@ class _Eraser:
 
     def _replace(self, path: Path, query: str, schema: pa.Schema) -> None:
         """The file with the rows of the query, and with what it says of itself."""
-        known = pq.read_schema(path).metadata
+        known = pq.read_schema(path)
+        # an older version's file has fewer columns
+        schema = pa.schema([column for column in schema if column.name in known.names])
         unfinished = path.with_name(f".{path.name}.new")
         with (
             files.storing(path),
             files.private(unfinished) as file,
             pq.ParquetWriter(
-                file, schema.with_metadata(known), compression="zstd", compression_level=1
+                file, schema.with_metadata(known.metadata), compression="zstd", compression_level=1
             ) as writer,
         ):
             for batch in self._batches(query):

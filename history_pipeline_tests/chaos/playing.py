@@ -266,7 +266,9 @@ class Memory:
         self._collected = collected
         self._slow = seed % 3 == 0
 
-    async def answer(self, outcome: Outcome, records: msgspec.Raw) -> None:
+    async def answer(
+        self, outcome: Outcome, records: msgspec.Raw, received: int | None = None
+    ) -> None:
         answers = self._collected.answers.setdefault(outcome.request, [])
         answers.append(payloads.records(records))
         if self._slow:

@@ -66,6 +66,7 @@ def test_definitions_load_without_any_configuration(
     assert marts <= set(told["assets"])
     own = ("interactions:", "warehouse:")
     assert {name: blocks for name, blocks in told["checks"].items() if name.startswith(own)} == {
+        "interactions:answers_are_whole": False,
         "interactions:every_request_answered": False,
         "interactions:sources_available": False,
         "warehouse:no_duplicate_ids": False,
