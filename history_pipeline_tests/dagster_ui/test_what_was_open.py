@@ -9,6 +9,8 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from history_pipeline.contacts import reading
 from history_pipeline.history.extraction import extract
 from history_pipeline.model import Window
@@ -58,6 +60,7 @@ def run_of_yesterday(site: Site) -> list[str]:
     return list(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_the_daily_job_closes_what_was_open_and_tells_of_it(
     tmp_path: Path, seed_dbt: Callable[[Path], None]
 ) -> None:

@@ -191,6 +191,7 @@ async def weeks_pass(there: Site, days: int) -> None:
     ) == [(0,)]
 
 
+@pytest.mark.slow
 async def test_a_late_end_is_known_within_a_quarter_of_its_age(tmp_path: Path) -> None:
     ends = {"ends_late_share": 1.0, "ends_late_days": (8.0, 14.0)}
     async with site(tmp_path, weeks=1, per_contact=1.5, **ends) as there:
@@ -237,6 +238,7 @@ async def test_who_reruns_old_days_or_the_same_ones_asks_for_nothing_else(tmp_pa
         assert there.asked_twice() == 0, "what has just been asked is not due"
 
 
+@pytest.mark.slow
 async def test_contacts_that_were_merged_end_with_one_row_and_the_newest_contact(
     tmp_path: Path,
 ) -> None:
@@ -291,6 +293,7 @@ async def test_contacts_that_are_gone_spoil_neither_the_run_nor_its_days(tmp_pat
         assert there.coverage(before=START + timedelta(days=14)) == standing
 
 
+@pytest.mark.slow
 async def test_a_run_that_was_broken_off_goes_on_with_what_it_had_chosen(tmp_path: Path) -> None:
     async with site(tmp_path, contacts=200, per_contact=1.0) as there:
         await there.daily(START + timedelta(days=14), lookback=14)

@@ -150,6 +150,7 @@ def test_an_attribute_named_like_a_word_of_sql_is_a_column(site: Site) -> None:
     assert words.attributes(site.facts).startswith("3 custom attributes have a column")
 
 
+@pytest.mark.slow
 def test_a_site_that_was_never_asked_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_site_that_was_never_asked_says_so(
         assert told in text
 
 
+@pytest.mark.slow
 def test_one_day_without_attributes_is_drawn_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
