@@ -2,8 +2,8 @@
 
 RetrieveContactHistory has no page size, and whether a server cuts its answers is not documented.
 One that does cuts them all at the same number, and returns nothing longer. So a length is suspect
-that is round, or that comes again, while nothing longer was seen. Lengths are of one source and
-one run. Does not know how an answer is looked into.
+that is round, or that comes again and again, while nothing longer was seen. Lengths are of one
+source and one run. Does not know how an answer is looked into.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ LEAST = 10
 """Records: shorter answers are no servers' limit, and come again all the time."""
 
 _ROUND = 50
+_AGAIN_AND_AGAIN = 2
+"""So many answers of a length were taken as they came before the next one is looked into. Earlier
+ones often have the same length by chance, until a longer one comes."""
+
 _ENOUGH = 3
 """So many answers of a length were whole, and none was cut: there are just many of it."""
 
@@ -40,7 +44,8 @@ class Lengths:
             return True
         if length < self.longest or self._whole[length] >= _ENOUGH:
             return False
-        return _is_round(length) or length == self.longest
+        comes_again = length == self.longest and len(self._taken) >= _AGAIN_AND_AGAIN
+        return _is_round(length) or comes_again
 
     def take(self, contact_id: str, length: int) -> None:
         """This contact's answer was taken as it came."""

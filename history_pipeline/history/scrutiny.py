@@ -58,6 +58,7 @@ class Scrutiny:
         default_factory=lambda: {source: Lengths() for source in Source}
     )
     _audits: int = 0
+    _doubted: set[HistoryRequest] = field(default_factory=set)
     _past: dict[tuple[Source, int], list[Window]] = field(default_factory=dict)
     """Windows that are over, by the lengths that were their longest and were taken as they came."""
 
@@ -66,6 +67,7 @@ class Scrutiny:
         try at it has taken as they came."""
         self.findings = Findings()
         self._audits = int(self.share * planned)
+        self._doubted.clear()
         for lengths in self._lengths.values():
             lengths.begin()
         for source, contact_id, length in taken:
@@ -73,17 +75,20 @@ class Scrutiny:
 
     def longest(self, window: Window) -> list[HistoryRequest]:
         """Requests of this window, which has been asked through, that are to be asked again: their
-        answers were the longest, came once, and nobody has looked into such a one. It is a part
-        of the audit."""
+        answers were the longest, and nobody has looked into such a one. Where there are two of
+        them, or an earlier window has had one, that is a limit's mark; a single one is a part of
+        the audit."""
         requests = []
         for source, lengths in self._lengths.items():
             if not (unproven := lengths.unproven()):
                 continue
-            if self._audits >= _OF_THE_LONGEST:
-                self.findings.audited += 1
+            comes_again = len(unproven) > 1 or (source, lengths.longest) in self._past
+            if comes_again or self._audits >= _OF_THE_LONGEST:
+                self.findings.audited += not comes_again
                 requests.append(HistoryRequest(unproven[0], window, source))
             else:
                 self._past.setdefault((source, lengths.longest), []).append(window)
+        self._doubted.update(requests)
         return requests
 
     async def look(
@@ -93,24 +98,24 @@ class Scrutiny:
         lengths = self._lengths[request.source]
         length = 0 if payloads.is_shorter(answer, LEAST) else payloads.count(answer)
         whole = _as_sent(request, criteria)
-        if lengths.is_suspect(length):
+        if request in self._doubted or lengths.is_suspect(length):
             self.findings.parted += 1
-            return await self._part(request.source, whole, answer, length, ask)
+            return await self._part(request, whole, answer, length, ask)
         if self._is_drawn(request):
             self._audits -= 1
             self.findings.audited += 1
             if (found := await self._audit(request, whole, answer, ask)) is not None:
                 self.findings.disagreed += 1
                 length = payloads.count(answer)
-                looked = await self._part(request.source, whole, answer, length, ask)
+                looked = await self._part(request, whole, answer, length, ask)
                 return replace(looked, records=_together(found, looked.records))
         lengths.take(request.contact_id, length)
         return Looked(answer, length)
 
     async def _part(
-        self, source: Source, whole: Part, answer: Answer, length: int, ask: Ask
+        self, request: HistoryRequest, whole: Part, answer: Answer, length: int, ask: Ask
     ) -> Looked:
-        lengths = self._lengths[source]
+        lengths = self._lengths[request.source]
 
         def may_be_cut(n: int) -> bool:
             # what is shorter than an answer that came is not as long as the server lets them be
@@ -127,11 +132,11 @@ class Scrutiny:
         if parting.records.keys() <= first.keys() and is_whole:
             lengths.was_whole(length)
         else:
-            doubtful = lengths.was_cut(length)
-            for window in self._past.pop((source, length), ()):
+            doubtful = [each for each in lengths.was_cut(length) if each != request.contact_id]
+            for window in self._past.pop((request.source, length), ()):
                 self.findings.warnings.append(
-                    f"the server cuts answers of {length} records ({source}); {window} was asked "
-                    "before that was seen: ask for these days again"
+                    f"the server cuts answers of {length} records ({request.source}); {window} was "
+                    "asked before that was seen: ask for these days again"
                 )
         return Looked(_answer(first | parting.records), None, is_whole, tuple(doubtful))
 
