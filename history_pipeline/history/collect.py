@@ -213,7 +213,10 @@ class Collector:
         of main hold now may have been on its way there."""
         before = self._task.sources.index(request.source)
         for source in self._task.sources[before:]:
-            await self._settle(replace(request, source=source))
+            outcome = await self._settle(replace(request, source=source))
+            # one request, counted once: as answered, unless that is now known to be cut
+            is_cut = outcome.error == TRUNCATED
+            self.account.states[RequestState.ANSWERED if is_cut else outcome.state] -= 1
             await self._recorder.room()
 
     def _ended_badly(

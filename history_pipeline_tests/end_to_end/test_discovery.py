@@ -238,7 +238,7 @@ def test_of_many_contacts_only_those_who_were_active_are_asked(tmp_path: Path) -
     flags = ("--active-share", "0.01")
     found = ran(tmp_path / "found", *flags, days=days, span=span)
     full = ran(tmp_path / "full", *flags, days=days, span=span, HISTORY_CONTACTS="gws")
-    assert full.requests == 2 * span.contacts
+    assert full.requests >= 2 * span.contacts
     assert found.requests <= 0.02 * full.requests
     for table in ("interactions", "interaction_attributes"):
         columns = "* exclude (first_seen_at, last_seen_at)" if table == "interactions" else "*"
