@@ -161,8 +161,9 @@ class Collector:
                 [self._outcome(request, RequestState.FAILED, 0, 0.0, error="main: not answered")]
             )
 
-    async def _settle(self, request: HistoryRequest) -> Outcome:
-        """Asks until the request has ended, and puts that down."""
+    async def _settle(self, request: HistoryRequest, *, is_doubted: bool = False) -> Outcome:
+        """Asks until the request has ended, and puts that down. Where `is_doubted`, an answer was
+        put down that may be cut: without another, it must not count."""
         if self._condemned(request):
             outcome = unavailable(self._outcome(request, RequestState.UNAVAILABLE, 0, 0.0))
             self._put_down([outcome])
@@ -175,6 +176,12 @@ class Collector:
             looked = await self._look(request, answer, spent)
         except (AttemptSpent, RequestRefused, ContactUnknown) as exc:
             seconds = asyncio.get_running_loop().time() - started
+            if is_doubted:
+                outcome = self._outcome(
+                    request, RequestState.FAILED, spent.attempts, seconds, error=TRUNCATED
+                )
+                self._put_down([outcome])
+                return outcome
             return self._ended_badly(request, exc, spent.attempts, seconds)
         outcome = self._outcome(request, RequestState.ANSWERED, spent.attempts, seconds)
         _, *others = self._verdicts.answered(outcome)
@@ -213,7 +220,7 @@ class Collector:
         of main hold now may have been on its way there."""
         before = self._task.sources.index(request.source)
         for source in self._task.sources[before:]:
-            outcome = await self._settle(replace(request, source=source))
+            outcome = await self._settle(replace(request, source=source), is_doubted=True)
             # one request, counted once: as answered, unless that is now known to be cut
             is_cut = outcome.error == TRUNCATED
             self.account.states[RequestState.ANSWERED if is_cut else outcome.state] -= 1

@@ -165,7 +165,8 @@ async def _extract_windows(
     progress = progress or NoProgress()
     flattener = Flattener(settings.zone, forgotten.read(layout))
     verdicts = _found_out(layout, attempt, *([beside.run] if beside else []))
-    scrutiny = Scrutiny(settings.audit_share, attempt.run_id)
+    # audits are requests more: those beside a run have a bound of their own
+    scrutiny = Scrutiny(0.0 if beside else settings.audit_share, attempt.run_id)
     async with connected(settings, patience) as client:
         for window in due:
             _warn(extraction, space.shortage(layout))

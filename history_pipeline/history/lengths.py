@@ -38,11 +38,11 @@ class Lengths:
 
     def is_suspect(self, length: int) -> bool:
         """Whether an answer of so many records has to be looked into."""
-        if length < LEAST:
-            return False
+        if length < max(LEAST, self.longest):
+            return False  # a longer one has come: the server does not cut at so few
         if length in self.cuts:
             return True
-        if length < self.longest or self._whole[length] >= _ENOUGH:
+        if self._whole[length] >= _ENOUGH:
             return False
         comes_again = length == self.longest and len(self._taken) >= _AGAIN_AND_AGAIN
         return _is_round(length) or comes_again

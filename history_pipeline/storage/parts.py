@@ -11,12 +11,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from history_pipeline.model import TRUNCATED, RequestState
 from history_pipeline.storage import damage, files
 from history_pipeline.storage.schemas import PART_LEDGER
 
 OBSERVATIONS_FILE = "observations.parquet"
 REJECTS_FILE = "rejects.parquet"
 LEDGER_FILE = "ledger.parquet"
+
+_BEFORE_ALL = " "
 
 
 def whole(directory: Path) -> list[Path]:
@@ -53,13 +56,20 @@ def next_ordinal(directory: Path) -> int:
 
 
 def settled(directory: Path) -> pa.Table:
-    """contact_id, source and state of every request that has ended in this window: the last one
-    of a request that was put down again."""
-    rows = _ledger_columns(directory, ["contact_id", "source", "state"])
-    newest = rows.group_by(["contact_id", "source"], use_threads=False).aggregate(
-        [("state", "last")]
+    """contact_id, source and state of every request that has ended in this window. One that was
+    put down twice was answered, unless its answer was found to be cut."""
+    rows = _ledger_columns(directory, ["contact_id", "source", "state", "error"])
+    is_cut = pc.fill_null(pc.equal(rows["error"], TRUNCATED), False)
+    # by the alphabet, `answered` comes before all other states, and a blank before it
+    states = pc.if_else(is_cut, _BEFORE_ALL, rows["state"])
+    ended = rows.select(["contact_id", "source"]).append_column("state", states)
+    first = ended.group_by(["contact_id", "source"], use_threads=False).aggregate(
+        [("state", "min")]
     )
-    return newest.rename_columns({"state_last": "state"}).select(rows.column_names)
+    states = pc.if_else(
+        pc.equal(first["state_min"], _BEFORE_ALL), RequestState.FAILED.value, first["state_min"]
+    )
+    return first.select(["contact_id", "source"]).append_column("state", states)
 
 
 def taken(directory: Path) -> pa.Table:

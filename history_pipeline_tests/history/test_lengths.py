@@ -44,10 +44,12 @@ def test_round_numbers_and_repeated_ones_are_suspect_while_nothing_is_longer(
     assert lengths(*taken).is_suspect(length) is is_suspect
 
 
-def test_a_length_that_was_cut_once_stays_suspect() -> None:
-    found = lengths(30)
+def test_a_length_that_was_cut_once_stays_suspect_until_a_longer_one_comes() -> None:
+    found = lengths(25)
     found.was_cut(25)
     assert found.is_suspect(25)
+    found.take("c1", 31)
+    assert not found.is_suspect(25), "what was missing had come in meanwhile"
 
 
 def test_a_length_that_was_whole_three_times_is_no_limit() -> None:

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from history_pipeline.errors import DeadlineExceeded
 from history_pipeline.gws.client import Answer, Inquiry
 from history_pipeline.history.parting import Part
 from history_pipeline.history.scrutiny import Scrutiny
 from history_pipeline.model import TRUNCATED, RequestState, Source
+from history_pipeline.storage import parts
 from history_pipeline_tests.history.cutting_server import Cell, CuttingServer
 from history_pipeline_tests.history.test_collect import BOTH, Run, contacts
 
@@ -33,6 +35,8 @@ class CuttingAsker:
     held: dict[tuple[str, Source], dict[Cell, int]]
     cap: int | None = None
     includes_to_date: bool = True
+    silent_from: dict[tuple[str, Source], int] = field(default_factory=dict)
+    """From which of its questions on nothing comes for a contact and source."""
     servers: dict[tuple[str, Source], CuttingServer] = field(default_factory=dict)
     asked: list[tuple[str, Source]] = field(default_factory=list)
 
@@ -41,6 +45,8 @@ class CuttingAsker:
         body: dict[str, Any] = json.loads(inquiry.body)
         key = inquiry.path.split("/")[-2], Source(body["source"])
         self.asked.append(key)
+        if self.asked.count(key) >= self.silent_from.get(key, 1 << 30):
+            raise DeadlineExceeded("silence")
         if key not in self.servers:
             held = self.held.get(key, {})
             self.servers[key] = CuttingServer(
@@ -130,9 +136,18 @@ def test_who_was_taken_for_answered_and_is_cut_beyond_proof_has_failed(run: Run)
     first = {(date(2015, 10, 3), "call"): 45}
     run.asker = CuttingAsker({("c0000", MAIN): first, **{("c0001", MAIN): OVER_THE_MONTH}}, 37)
     run.collect(contacts(2))
-    states = [row["state"] for row in run.ledger() if row["contact_id"] == "c0000"]
-    assert states == ["answered", "failed"], "the later row counts"
+    settled = {row["contact_id"]: row["state"] for row in parts.settled(run.directory).to_pylist()}
+    assert settled == {"c0000": "failed", "c0001": "answered"}
     assert {row["state"] for row in run.ledger() if row["contact_id"] == "c0001"} == {"answered"}
+
+
+def test_who_was_taken_for_answered_and_cannot_be_asked_again_has_failed(run: Run) -> None:
+    run.concurrency, run.max_attempts = 1, 1
+    run.asker = CuttingAsker(answers_of(58, 60, 57), 37, silent_from={("c0000", MAIN): 2})
+    run.collect(contacts(3))
+    settled = {row["contact_id"]: row["state"] for row in parts.settled(run.directory).to_pylist()}
+    assert settled == {"c0000": "failed", "c0001": "answered", "c0002": "answered"}
+    assert {row["error"] for row in run.ledger() if row["state"] == "failed"} == {TRUNCATED}
 
 
 def test_a_killed_try_remembers_whose_answers_were_the_longest(tmp_path: Path) -> None:
@@ -146,7 +161,7 @@ def test_a_killed_try_remembers_whose_answers_were_the_longest(tmp_path: Path) -
 def test_what_moves_away_between_the_whole_and_its_parts_is_no_gap(run: Run) -> None:
     held = dict.fromkeys(OVER_THE_MONTH, 2)
     asker = CuttingAsker({("c0000", MAIN): held}, 100)
-    some = next(iter(CuttingServer(held).everything()))
+    some = min(CuttingServer(held).everything())
     asker.servers["c0000", MAIN] = CuttingServer(held, 100, moved=frozenset({some}))
     run.asker = asker
     run.collect(contacts(1))

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from history_pipeline.errors import StorageError
-from history_pipeline.model import Source
+from history_pipeline.model import TRUNCATED, Source
 from history_pipeline.storage import parts
 from history_pipeline.storage.schemas import LEDGER, OBSERVATIONS, PART_LEDGER, REJECTS
 from history_pipeline_tests.storage.lake import ledger_row, observation
@@ -40,9 +40,12 @@ def test_what_parts_hold_is_settled(tmp_path: Path) -> None:
     assert parts.next_ordinal(tmp_path) == 3
 
 
-def test_of_a_request_that_was_put_down_again_the_last_state_counts(tmp_path: Path) -> None:
+def test_a_request_that_was_put_down_twice_was_answered_unless_it_is_cut(tmp_path: Path) -> None:
     write(tmp_path, 1, "a", "b")
-    rows = [ledger_row("a", Source.MAIN, state="failed")]
+    rows = [
+        ledger_row("a", Source.MAIN, state="failed", error=TRUNCATED),
+        ledger_row("b", Source.MAIN, state="failed", error="deadline"),
+    ]
     parts.write(
         tmp_path, 2, OBSERVATIONS.empty_table(), REJECTS.empty_table(),
         pa.Table.from_pylist(rows, PART_LEDGER),
