@@ -151,12 +151,19 @@ def _read_ledger(
     connection.execute(_EMPTY_LEDGER)
     shares = database.shares(len(sources) * attempt.contacts)
     for share in range(shares):
-        # a request that was put down twice counts once: asked again as its answer looked cut, or
-        # by a part written just before a kill
+        # a request that was put down twice counts once, with the retries of both: asked again as
+        # its answer looked cut, or by a part written just before a kill
         connection.execute(f"""
             insert into ledger by name
             select {", ".join(LEDGER.names)}
-            from read_parquet({paths(ledgers)}) where hash(contact_id) % {shares} = {share}
+            from (
+                select * replace (greatest(
+                    attempts,
+                    sum(attempts) over (partition by contact_id, source) + 1
+                        - count(*) over (partition by contact_id, source)
+                )::integer as attempts)
+                from read_parquet({paths(ledgers)}) where hash(contact_id) % {shares} = {share}
+            )
             qualify row_number() over (
                 partition by contact_id, source
                 order by coalesce(error = {quote(TRUNCATED)}, false) desc,

@@ -106,6 +106,16 @@ def test_a_request_that_was_put_down_twice_counts_once_and_its_answer_counts(lak
     assert main.interactions == 3
 
 
+def test_a_request_that_was_put_down_twice_keeps_the_retries_of_both(lake: Lake) -> None:
+    attempt = lake.start()
+    write_part(attempt, MAY, ledger=[ledger_row("c1", MAIN, attempts=3)])
+    write_part(attempt, MAY, ledger=[ledger_row("c1", MAIN, attempts=2), ledger_row("c1", ARCHIVE)])
+    compaction.compact(lake.layout, attempt, MAY, BOTH, SCOPE, NOON)
+    ledger = pq.read_table(lake.layout.window_ledger(attempt.run_id, MAY) / "ledger.parquet")
+    kept = {row["source"]: row["attempts"] for row in ledger.to_pylist()}
+    assert kept == {"main": 4, "archive": 1}
+
+
 def test_an_answer_that_was_found_to_be_cut_does_not_count(lake: Lake) -> None:
     attempt = lake.start()
     cut = {"state": "failed", "error": TRUNCATED, "interactions": 5}
