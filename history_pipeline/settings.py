@@ -26,6 +26,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from history_pipeline import business_hours
+from history_pipeline.business_hours import BusinessHours
 from history_pipeline.errors import ConfigurationError
 from history_pipeline.model import REQUESTABLE_MEDIA_TYPES, Source
 
@@ -54,6 +56,11 @@ def _blank_is_none(value: Any) -> Any:
 
 def _blank_is_default_directory(value: Any) -> Any:
     return DEFAULT_DATA_DIR if isinstance(value, str) and not value.strip() else value
+
+
+def _hours(value: Any) -> Any:
+    text = _blank_is_none(value)
+    return business_hours.parse(text) if isinstance(text, str) else text
 
 
 def _zone(value: str, complaint: str) -> str:
@@ -122,6 +129,13 @@ class Settings(Credentials):
     notifications_path: str = _env("GWS_NOTIFICATIONS_PATH", "/api/v2/notifications")
     channel: str = _env("GWS_CHANNEL", "/v2/ucs/interactions")
     concurrency: int = _env("GWS_CONCURRENCY", 4, ge=1, le=1024)
+    concurrency_floor: int = _env("GWS_CONCURRENCY_FLOOR", 1, ge=1)
+    business_hours: Annotated[BusinessHours | None, BeforeValidator(_hours)] = _env(
+        "GWS_BUSINESS_HOURS", None
+    )
+    business_concurrency: Annotated[int | None, BeforeValidator(_blank_is_none)] = _env(
+        "GWS_BUSINESS_CONCURRENCY", None, ge=1
+    )
     requests_per_second: float = _env("GWS_REQUESTS_PER_SECOND", 5.0, ge=0, allow_inf_nan=False)
     notification_timeout: float = _env("GWS_NOTIFICATION_TIMEOUT", 60.0, gt=0, allow_inf_nan=False)
     max_attempts: int = _env("GWS_MAX_ATTEMPTS", 5, ge=1)
@@ -223,6 +237,24 @@ class Settings(Credentials):
     @classmethod
     def _is_absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _bounds_agree(self) -> Self:
+        if self.concurrency_floor > self.concurrency:
+            raise ValueError(
+                f"GWS_CONCURRENCY_FLOOR ({self.concurrency_floor}) is above GWS_CONCURRENCY "
+                f"({self.concurrency})"
+            )
+        if (self.business_hours is None) != (self.business_concurrency is None):
+            raise ValueError(
+                "GWS_BUSINESS_HOURS and GWS_BUSINESS_CONCURRENCY go together; set both, or neither"
+            )
+        if self.business_concurrency is not None and self.business_concurrency > self.concurrency:
+            raise ValueError(
+                f"GWS_BUSINESS_CONCURRENCY ({self.business_concurrency}) is above GWS_CONCURRENCY "
+                f"({self.concurrency}), which holds at all hours"
+            )
+        return self
 
     # -- what follows from the variables ------------------------------------------------------
 

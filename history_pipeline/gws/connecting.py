@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 from history_pipeline.gws.client import GwsClient
 from history_pipeline.gws.insisting import PATIENCE
+from history_pipeline.gws.limiting import Limiter
 from history_pipeline.gws.pacing import Pace
 from history_pipeline.gws.transport import AiohttpTransport
 from history_pipeline.settings import Settings
@@ -26,9 +28,24 @@ async def connected(settings: Settings, patience: float = PATIENCE) -> AsyncIter
             deadline=settings.notification_timeout,
             canary_interval=settings.canary_interval,
             in_flight=settings.concurrency,
+            limiter=Limiter(settings.concurrency, settings.concurrency_floor),
+            hours_bound=_hours_bound(settings),
             # whoever held the lock before may have asked a moment ago
             pace=Pace(settings.requests_per_second, is_fresh=False),
             patience=patience,
         ) as client,
     ):
         yield client
+
+
+def _hours_bound(settings: Settings) -> Callable[[timedelta], int | None] | None:
+    """How many may be in flight during business hours, or so long before them."""
+    hours = settings.business_hours
+    if hours is None:
+        return None
+
+    def bound(lead: timedelta) -> int | None:
+        local = datetime.now(UTC).astimezone(settings.zone)
+        return settings.business_concurrency if hours.hold(local, lead) else None
+
+    return bound

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from history_pipeline.errors import (
     AttemptSpent,
     ContactUnknown,
+    Overloaded,
     Interrupted,
     RequestRefused,
     ServerFault,
@@ -118,7 +119,7 @@ VERDICTS: list[tuple[str, Reply, type[Exception]]] = [
             (1, RequestRefused),
             (2, RequestRefused),
             (3, RequestRefused),
-            (4, ServerFault),
+            (4, Overloaded),
             (5, RequestRefused),
             (6, ContactUnknown),
             (7, RequestRefused),

@@ -1,0 +1,44 @@
+"""How a backfill gets on with agents on the same server: `python -m history_pipeline_tests.neighbours`.
+
+For each shape of server and each seed, the adaptive limit beside the best fixed one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+
+from history_pipeline.gws.limiting import Limiter
+from history_pipeline_tests.neighbours.playing import Compared, Shape, compare
+from history_pipeline_tests.neighbours.shapes import SHAPES
+
+
+def one(shape: Shape, seed: int, seconds: float) -> Compared:
+    most = 4 * shape.workers
+    return compare(shape, Limiter(most), seconds, seed, range(1, most + 1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=7200.0)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--shape", help="only those whose name holds this")
+    told = parser.parse_args()
+    with ProcessPoolExecutor(told.workers) as pool:
+        for shape in SHAPES:
+            if told.shape and told.shape not in shape.name:
+                continue
+            seeds = range(1, told.seeds + 1)
+            found = list(pool.map(one, [shape] * len(seeds), seeds, [told.seconds] * len(seeds)))
+            print(
+                f"{shape.name}: best fixed {sorted({each.best for each in found})}, agents' p99 "
+                f"{min(e.growth for e in found):+.1%} to {max(e.growth for e in found):+.1%}, "
+                f"{min(e.share for e in found):.0%} to {max(e.share for e in found):.0%} of the "
+                "best fixed",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
