@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -134,7 +135,7 @@ class Settings(Credentials):
         "GWS_BUSINESS_HOURS", None
     )
     business_concurrency: Annotated[int | None, BeforeValidator(_blank_is_none)] = _env(
-        "GWS_BUSINESS_CONCURRENCY", None, ge=1
+        "GWS_BUSINESS_CONCURRENCY", None, ge=1, validate_default=True
     )
     requests_per_second: float = _env("GWS_REQUESTS_PER_SECOND", 5.0, ge=0, allow_inf_nan=False)
     notification_timeout: float = _env("GWS_NOTIFICATION_TIMEOUT", 60.0, gt=0, allow_inf_nan=False)
@@ -238,23 +239,23 @@ class Settings(Credentials):
     def _is_absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @model_validator(mode="after")
-    def _bounds_agree(self) -> Self:
-        if self.concurrency_floor > self.concurrency:
-            raise ValueError(
-                f"GWS_CONCURRENCY_FLOOR ({self.concurrency_floor}) is above GWS_CONCURRENCY "
-                f"({self.concurrency})"
-            )
-        if (self.business_hours is None) != (self.business_concurrency is None):
-            raise ValueError(
-                "GWS_BUSINESS_HOURS and GWS_BUSINESS_CONCURRENCY go together; set both, or neither"
-            )
-        if self.business_concurrency is not None and self.business_concurrency > self.concurrency:
-            raise ValueError(
-                f"GWS_BUSINESS_CONCURRENCY ({self.business_concurrency}) is above GWS_CONCURRENCY "
-                f"({self.concurrency}), which holds at all hours"
-            )
-        return self
+    @field_validator("concurrency_floor")
+    @classmethod
+    def _is_below_the_most(cls, value: int, info: ValidationInfo) -> int:
+        if value > info.data.get("concurrency", value):
+            raise ValueError("must not be above GWS_CONCURRENCY")
+        return value
+
+    @field_validator("business_concurrency")
+    @classmethod
+    def _belongs_to_hours(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if "business_hours" in info.data and (value is None) != (
+            info.data["business_hours"] is None
+        ):
+            raise ValueError("goes together with GWS_BUSINESS_HOURS; set both, or neither")
+        if value is not None and value > info.data.get("concurrency", value):
+            raise ValueError("must not be above GWS_CONCURRENCY, which holds at all hours")
+        return value
 
     # -- what follows from the variables ------------------------------------------------------
 
@@ -311,6 +312,9 @@ def load(**overrides: Any) -> Settings:
 
 def _describe(error: Any) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
+    field = Settings.model_fields.get(name)
+    if field is not None and isinstance(field.validation_alias, AliasChoices):
+        name = str(field.validation_alias.choices[0])  # a default's mistake goes by the field
     if error["type"] == "missing":
         return f"{name} is missing; {_WHERE_TO_READ}"
     text = str(error["msg"]).removeprefix("Value error, ")

@@ -45,8 +45,8 @@ class GwsClient:
     """Asks questions of one server. `async with` opens and closes the channel.
 
     `deadline` is in seconds from acceptance to notification, `canary_interval` in seconds of
-    silence, `in_flight` the most questions at once; `limiter` says how many of these at this
-    moment, and `hours_bound` how many there may be so long from now, None for no bound of its own;
+    silence, `in_flight` the most questions at once, to be lowered as far as `floor` where the
+    server needs it (None: never), and `hours_bound` how many there may be so long from now, None for no bound of its own;
     `patience` bounds how long the server may be unusable, `first_patience` the same before the
     channel was ever open.
     """
@@ -61,7 +61,7 @@ class GwsClient:
         canary_interval: float,
         in_flight: int,
         pace: Pace,
-        limiter: Limiter | None = None,
+        floor: int | None = None,
         hours_bound: Callable[[timedelta], int | None] | None = None,
         patience: float = PATIENCE,
         first_patience: float = 10.0,
@@ -69,7 +69,7 @@ class GwsClient:
         self._login = Login(transport)
         self._pace = pace
         self._deadline = deadline
-        self._limiter = limiter or Limiter(in_flight, floor=in_flight)
+        self._limiter = Limiter(in_flight, in_flight if floor is None else floor)
         # what is asked shortly before the hours begin is in flight when they do: it was answered
         # or given up by then if the bound holds so much earlier
         lead = timedelta(seconds=HTTP_TIMEOUT + deadline + LOOKS)

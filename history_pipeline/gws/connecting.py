@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 from history_pipeline.gws.client import GwsClient
 from history_pipeline.gws.insisting import PATIENCE
-from history_pipeline.gws.limiting import Limiter
 from history_pipeline.gws.pacing import Pace
 from history_pipeline.gws.transport import AiohttpTransport
 from history_pipeline.settings import Settings
@@ -28,7 +27,7 @@ async def connected(settings: Settings, patience: float = PATIENCE) -> AsyncIter
             deadline=settings.notification_timeout,
             canary_interval=settings.canary_interval,
             in_flight=settings.concurrency,
-            limiter=Limiter(settings.concurrency, settings.concurrency_floor),
+            floor=settings.concurrency_floor,
             hours_bound=_hours_bound(settings),
             # whoever held the lock before may have asked a moment ago
             pace=Pace(settings.requests_per_second, is_fresh=False),

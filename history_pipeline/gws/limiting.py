@@ -43,18 +43,18 @@ _LATE_SHARE, _LATE_WEIGHT = 0.05, 0.2
 """A client that is late by such a share of what answers take is busy with itself: what it measures
 says nothing of the server."""
 
-_MEMORY = 1 - 1 / 40
+_MEMORY = 1 - 1 / 80
 _LEAST_EASED = 24
 """Answers before anything is concluded from them."""
 
 _GROWTH = 0.086
-_AMPLIFIED = 2.2
+_AMPLIFIED = 2.3
 _ONE_MORE = 16.0
 _MOST_OF_MEAN = 0.09
 _LN_5 = math.log(5)
 
 _FIRST_STEP, _LONGEST_STEP, _USUAL_STEP, _LONGEST_STEP_DOWN = 0.04, 0.25, 0.12, 0.3
-_SOON = 4
+_SOON, _LONG = 4, 20
 _REFUSED = 0.7
 _ALARM_ANSWERS = 64
 _ALARMS = 2
@@ -65,6 +65,7 @@ _FAULTS_BORNE = 0.05
 _CAUTION, _LONGEST_CAUTION = 60.0, 3600.0
 
 _NEITHER, _IS_EASED, _IS_FULL = 0, 1, 2
+_IN_ROUND, _AFTER_ROUND = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Limits:
 
     def __str__(self) -> str:
         return (
-            f"{self.last} at the end, {self.mean:.1f} on average, {self.least} at least; lowered "
+            f"{self.last} at the end, {self.mean:.1f} on average, {self.least} at least, lowered "
             f"{self.decreases:,} times, {self.refusals:,} of them as the server refused"
         )
 
@@ -97,7 +98,7 @@ class Limiter:
         self._is_beginning = True
         self._generation = 0
         self._turn = self._compared = 0
-        self._kind, self._left = _IS_FULL, 0
+        self._kind, self._left, self._came = _IS_FULL, 0, 0
         self._full_limit = self._eased_limit = 0
         self._carried = 0.0
         self._rises = self._calm = self._alarms = 0
@@ -108,7 +109,7 @@ class Limiter:
         self._in_turn = {_IS_EASED: (Sample(), Sample()), _IS_FULL: (Sample(), Sample())}
         self._eased, self._full = Sample(), Sample()
         self._alarmed: tuple[float, float] | None = None
-        self.limit = round(self._level)
+        self.limit = self._left = round(self._level)
         self._least, self._sum, self._answers = self.limit, 0.0, 0
         self._decreases = self._refusals = 0
 
@@ -135,7 +136,7 @@ class Limiter:
         """A request goes out, as the last of so many; the ticket is for what comes of it."""
         ticket = self._generation << 3
         if self._is_beginning:
-            return ticket | (_IS_FULL if in_flight * 2 >= self.limit else _NEITHER)
+            return ticket | self._in_round(in_flight)
         # a limit that is not made use of tells nothing
         if not self._left or in_flight * 8 < self.limit * 7:
             return ticket
@@ -162,9 +163,7 @@ class Limiter:
         kind = ticket & 3
         if self._is_beginning:
             if kind:
-                self._round.add(seconds)
-                if self._round.count >= self.limit:
-                    self._end_round()
+                self._learn_round(kind, seconds)
             return
         if kind:
             self._in_turn[kind][ticket >> 2 & 1].add(seconds)
@@ -200,22 +199,45 @@ class Limiter:
 
     # -- beginning ----------------------------------------------------------------------------
 
+    def _in_round(self, in_flight: int) -> int:
+        """The first ones asked make the round, not the first ones answered: those are the quick
+        ones."""
+        if in_flight * 2 < self.limit:
+            return _NEITHER
+        if not self._left:
+            return _AFTER_ROUND
+        self._left -= 1
+        return _IN_ROUND
+
+    def _learn_round(self, kind: int, seconds: float) -> None:
+        self._came += 1
+        if kind == _IN_ROUND:
+            self._round.add(seconds)
+        # one whose answer is lost must not hold up all
+        if self._round.count >= self.limit or self._came >= 4 * self.limit:
+            self._end_round()
+
     def _end_round(self) -> None:
         told = self._round
         if not self._usual_of:
             self._usual, self._usual_of = told.mean, told.count
         else:
-            slower = told.mean - self._usual
-            is_slower = slower > 0.3 * self._usual + self._tolerance and slower > 3 * told.error()
+            slower, error = told.mean - self._usual, self._error(told)
+            is_slower = slower > 0.3 * self._usual + self._tolerance and slower > 3 * error
             if is_slower and not self._is_late(told.mean):
                 self._is_beginning = False
-                self._lower(max(0.25, self._usual / told.mean))
+                self._lower(max(0.2, 0.9 * self._usual / told.mean))
                 self._anew()
                 return
-            self._learn_usual(told)
+            if slower < error:
+                self._learn_usual(told)
         self._is_beginning = self._level < self._highest
         self._set_level(2 * self._level)
         self._anew()
+
+    def _error(self, told: Sample) -> float:
+        """Of the difference to what is usual, which was learned from so many."""
+        return told.error() * math.sqrt(1 + told.count / max(1.0, self._usual_of))
 
     def _learn_usual(self, told: Sample) -> None:
         share = told.count / (told.count + min(500.0, self._usual_of))
@@ -233,6 +255,7 @@ class Limiter:
         self._forget_turns()
         if self._is_beginning:
             self._set_limit(int(self._level))
+            self._left, self._came = self.limit, 0
 
     def _forget_turns(self) -> None:
         for sample in (*self._in_turn[_IS_EASED], *self._in_turn[_IS_FULL]):
@@ -286,16 +309,20 @@ class Limiter:
             return
         if self._eased.count < _LEAST_EASED:
             return
-        excess = self._full.mean - self._eased.mean - self._bearable()
+        bearable = self._bearable()
+        excess = self._full.mean - self._eased.mean - bearable
         error = self._full.error(self._eased) + 1e-12
         # the longer it was watched, the less it takes, and the smaller is the step
-        certain = max(1.0, 3 - self._eased.count / max(4.0, EASED_ANSWERS * self._level) / 4)
+        certain = max(1.5, 3 - self._eased.count / max(4.0, EASED_ANSWERS * self._level) / 4)
         if excess > certain * error:
             most = _LONGEST_STEP_DOWN if excess > 5 * error else _USUAL_STEP
             step = (excess - 1.5 * error) / self._eased.mean
             self._lower(1 - min(most, max(_FIRST_STEP, step)))
             self._forget_turns()
-        elif excess < -certain * error:
+        elif excess < -certain * error or (
+            # so small a difference cannot be told from none: watched for long, it counts as none
+            self._compared >= _LONG and excess < -bearable / 2
+        ):
             self._rise()
         else:
             self._calm = 0
@@ -317,8 +344,8 @@ class Limiter:
     def _look_after(self) -> None:
         """Answers that take half as long again, time after time: something has changed."""
         told, slower = self._watched, self._watched.mean - self._usual
-        error = told.error() * math.sqrt(1 + told.count / max(1.0, self._usual_of))
-        is_alarming = slower > 0.5 * self._usual + self._tolerance and slower > 4 * error
+        is_alarming = slower > 0.5 * self._usual + self._tolerance
+        is_alarming = is_alarming and slower > 4 * self._error(told)
         mean = told.mean
         is_alarming = is_alarming and not self._is_late(mean)
         told.clear()

@@ -233,6 +233,7 @@ async def _collect(played: Played, network: Network, clock: Clock) -> None:
         deadline=history.deadline,
         canary_interval=history.canary,
         in_flight=history.concurrency,
+        floor=1,
         pace=Pace(history.per_second, is_fresh=False),
         first_patience=300.0,
     )

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from history_pipeline.errors import (
     AttemptSpent,
     ContactUnknown,
-    Overloaded,
     Interrupted,
+    Overloaded,
     RequestRefused,
     ServerFault,
     SessionLost,

@@ -14,8 +14,9 @@ from history_pipeline_tests.neighbours.shapes import SHAPES
 
 
 def one(shape: Shape, seed: int, seconds: float) -> Compared:
-    most = 4 * shape.workers
-    return compare(shape, Limiter(most), seconds, seed, range(1, most + 1))
+    fewest = shape.changed[0] if shape.changed else shape.workers
+    candidates = range(fewest // 2, shape.workers * 3 // 2 + 1)
+    return compare(shape, Limiter(4 * shape.workers), seconds, seed, candidates)
 
 
 def main() -> None:
