@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -45,10 +44,10 @@ class GwsClient:
     """Asks questions of one server. `async with` opens and closes the channel.
 
     `deadline` is in seconds from acceptance to notification, `canary_interval` in seconds of
-    silence, `in_flight` the most questions at once, to be lowered as far as `floor` where the
-    server needs it (None: never), and `hours_bound` how many there may be so long from now, None for no bound of its own;
-    `patience` bounds how long the server may be unusable, `first_patience` the same before the
-    channel was ever open.
+    silence. `in_flight` are the most questions at once, to be lowered as far as `floor` where the
+    server needs it (None: never); `hours_bound` tells how many there may be in so many seconds,
+    None where the hours say nothing. `patience` bounds how long the server may be unusable,
+    `first_patience` the same before the channel was ever open.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class GwsClient:
         in_flight: int,
         pace: Pace,
         floor: int | None = None,
-        hours_bound: Callable[[timedelta], int | None] | None = None,
+        hours_bound: Callable[[float], int | None] | None = None,
         patience: float = PATIENCE,
         first_patience: float = 10.0,
     ) -> None:
@@ -72,7 +71,7 @@ class GwsClient:
         self._limiter = Limiter(in_flight, in_flight if floor is None else floor)
         # what is asked shortly before the hours begin is in flight when they do: it was answered
         # or given up by then if the bound holds so much earlier
-        lead = timedelta(seconds=HTTP_TIMEOUT + deadline + LOOKS)
+        lead = HTTP_TIMEOUT + deadline + LOOKS
         self._places = Places(self._limiter, hours_bound and (lambda: hours_bound(lead)))
         self._flying = 0
         self._is_looked_at = False

@@ -37,14 +37,14 @@ async def connected(settings: Settings, patience: float = PATIENCE) -> AsyncIter
         yield client
 
 
-def _hours_bound(settings: Settings) -> Callable[[timedelta], int | None] | None:
-    """How many may be in flight during business hours, or so long before them."""
+def _hours_bound(settings: Settings) -> Callable[[float], int | None] | None:
+    """How many may be in flight during business hours, or so many seconds before them."""
     hours = settings.business_hours
     if hours is None:
         return None
 
-    def bound(lead: timedelta) -> int | None:
+    def bound(lead: float) -> int | None:
         local = datetime.now(UTC).astimezone(settings.zone)
-        return settings.business_concurrency if hours.hold(local, lead) else None
+        return settings.business_concurrency if hours.hold(local, timedelta(seconds=lead)) else None
 
     return bound

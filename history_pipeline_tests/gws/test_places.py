@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -100,7 +99,7 @@ def backfill(
     server: ScriptedServer,
     seconds: float,
     most: int,
-    hours_bound: Callable[[timedelta], int | None] | None = None,
+    hours_bound: Callable[[float], int | None] | None = None,
     **options: Any,
 ) -> GwsClient:
     """As many as are configured ask one question after the other for so long."""
@@ -161,9 +160,9 @@ def test_in_business_hours_no_more_are_in_flight_than_their_bound_from_their_fir
     begins, ends = 300.0, 600.0
     server = Counting(latency=20.0)
 
-    def bound(lead: timedelta) -> int | None:
+    def bound(lead: float) -> int | None:
         now = asyncio.get_running_loop().time()
-        return 2 if begins - lead.total_seconds() <= now < ends else None
+        return 2 if begins - lead <= now < ends else None
 
     backfill(server, 900, 16, bound)
     lead = HTTP_TIMEOUT + 60.0 + LOOKS
