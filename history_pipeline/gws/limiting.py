@@ -155,6 +155,10 @@ class Limiter:
         self._p99.add(seconds)
         if self._ceiling < self._configured and now >= self._ceiling_until:
             self._ceiling = float(self._configured)
+            if self._caution == _CAUTION:
+                # refused once, as by a server that starts: it is tried as at the beginning
+                self._is_beginning = True
+                self._anew()
         if ticket >> 3 != self._generation:
             return
         if self._usual:

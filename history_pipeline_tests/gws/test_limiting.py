@@ -178,6 +178,18 @@ def test_what_was_refused_is_tried_again_after_a_while_and_then_a_longer_one() -
     assert limiter.limits().mean > 5.5
 
 
+def test_after_a_single_refusal_the_most_is_reached_again_in_a_minute_or_two() -> None:
+    """As of a server that was starting."""
+    limiter = Limiter(64)
+    limiter.refused(limiter.admitted(4), 0.0)
+    assert limiter.limit == 2
+    now = 0.0
+    while now < 90:
+        now += 0.3 / limiter.limit
+        answers(limiter, 1, 0.3, now)
+    assert limiter.limit >= int(0.7 * 64)
+
+
 def test_one_request_in_fifty_that_fails_inside_changes_nothing() -> None:
     limiter = Limiter(16)
     for number in range(10_000):
