@@ -15,7 +15,7 @@ from history_pipeline_tests.neighbours.shapes import SHAPES
 
 def one(shape: Shape, seed: int, seconds: float) -> Compared:
     fewest = shape.changed[0] if shape.changed else shape.workers
-    candidates = range(fewest // 2, shape.workers * 3 // 2 + 1)
+    candidates = range(max(1, fewest // 2), shape.workers * 3 // 2 + 1)
     return compare(shape, Limiter(4 * shape.workers), seconds, seed, candidates)
 
 
@@ -23,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=7200.0)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=11, help="the limiter was tuned on 1 to 3")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--shape", help="only those whose name holds this")
     told = parser.parse_args()
@@ -30,7 +31,7 @@ def main() -> None:
         for shape in SHAPES:
             if told.shape and told.shape not in shape.name:
                 continue
-            seeds = range(1, told.seeds + 1)
+            seeds = range(told.first, told.first + told.seeds)
             found = list(pool.map(one, [shape] * len(seeds), seeds, [told.seconds] * len(seeds)))
             print(
                 f"{shape.name}: best fixed {sorted({each.best for each in found})}, agents' p99 "

@@ -13,6 +13,9 @@ SHAPES = (
     Shape("16 workers, alike", 16, 2.0, alike),
     Shape("16 workers, halved", 16, 2.0, alike, changed=(8, 0.3)),
     Shape("8 workers, twice as slow", 8, 1.0, alike, changed=(8, 0.6)),
+    Shape("7 workers, heavy tail", 7, 0.7, heavy, 0.5),
+    Shape("10 workers, various", 10, 1.5, various),
+    Shape("12 workers, alike", 12, 1.0, alike, 0.1),
     Shape("32 workers, heavy tail", 32, 4.0, heavy),
     # one request more or less is a third of the throughput: too coarse to keep the bound
     Shape("4 workers, alike", 4, 0.3, alike),
