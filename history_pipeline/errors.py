@@ -17,6 +17,7 @@
     │   ├── DeadlineExceeded   accepted, but no notification in time
     │   ├── AnswerFailed       the notification carries an errorMessage
     │   └── ServerFault        5xx other than 503, internal status codes, reset or cut replies
+    │       └── Overloaded     status code 4, as where all that could answer is busy
     ├── Interrupted            ask again; spends no attempt, bounded in time
     │   ├── Unreachable        no connection; nothing was sent
     │   ├── EpochLost          the CometD session ended under the request
@@ -101,6 +102,10 @@ class AnswerFailed(AttemptSpent):
 
 class ServerFault(AttemptSpent):
     """The server failed over this request, or its reply did not arrive whole."""
+
+
+class Overloaded(ServerFault):
+    """Status code 4: the server failed inside, as it does where a pool of its own is full."""
 
 
 class Interrupted(PipelineError):

@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, ValidationError, ValidationInfo, field_validator
+from pydantic import AliasChoices, BeforeValidator, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from history_pipeline import logs
+from history_pipeline import business_hours, logs
 from history_pipeline.access import (
     Credentials,
     Headers,
@@ -28,6 +28,7 @@ from history_pipeline.access import (
     env,
     from_json,
 )
+from history_pipeline.business_hours import BusinessHours
 from history_pipeline.errors import ConfigurationError
 from history_pipeline.model import REQUESTABLE_MEDIA_TYPES, Source
 
@@ -51,6 +52,11 @@ def _list(value: str, complaint: str) -> str:
     if not value.startswith("file:") or not value.removeprefix("file:").strip():
         raise ValueError(complaint)
     return f"file:{Path(value.removeprefix('file:')).absolute()}"
+
+
+def _hours(value: Any) -> Any:
+    text = blank_is_none(value)
+    return business_hours.parse(text) if isinstance(text, str) else text
 
 
 def _blank_is_text(value: Any) -> Any:
@@ -79,6 +85,13 @@ class Settings(Credentials, Headers, ProxySettings, Trust, Webhook):
     notifications_path: str = env("GWS_NOTIFICATIONS_PATH", "/api/v2/notifications")
     channel: str = env("GWS_CHANNEL", "/v2/ucs/interactions")
     concurrency: int = env("GWS_CONCURRENCY", 4, ge=1, le=1024)
+    concurrency_floor: int = env("GWS_CONCURRENCY_FLOOR", 1, ge=1)
+    business_hours: Annotated[BusinessHours | None, BeforeValidator(_hours)] = env(
+        "GWS_BUSINESS_HOURS", None
+    )
+    business_concurrency: Annotated[int | None, BeforeValidator(blank_is_none)] = env(
+        "GWS_BUSINESS_CONCURRENCY", None, ge=1, validate_default=True
+    )
     requests_per_second: float = env("GWS_REQUESTS_PER_SECOND", 5.0, ge=0, allow_inf_nan=False)
     notification_timeout: float = env("GWS_NOTIFICATION_TIMEOUT", 60.0, gt=0, allow_inf_nan=False)
     max_attempts: int = env("GWS_MAX_ATTEMPTS", 5, ge=1)
@@ -190,6 +203,24 @@ class Settings(Credentials, Headers, ProxySettings, Trust, Webhook):
     def _is_absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("concurrency_floor")
+    @classmethod
+    def _is_below_the_most(cls, value: int, info: ValidationInfo) -> int:
+        if value > info.data.get("concurrency", value):
+            raise ValueError("must not be above GWS_CONCURRENCY")
+        return value
+
+    @field_validator("business_concurrency")
+    @classmethod
+    def _belongs_to_hours(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if "business_hours" in info.data and (value is None) != (
+            info.data["business_hours"] is None
+        ):
+            raise ValueError("goes together with GWS_BUSINESS_HOURS; set both, or neither")
+        if value is not None and value > info.data.get("concurrency", value):
+            raise ValueError("must not be above GWS_CONCURRENCY, which holds at all hours")
+        return value
+
     # -- what follows from the variables ------------------------------------------------------
 
     @cached_property
@@ -255,6 +286,9 @@ def load_webhook() -> str | None:
 
 def _describe(error: Any) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
+    field = Settings.model_fields.get(name)
+    if field is not None and isinstance(field.validation_alias, AliasChoices):
+        name = str(field.validation_alias.choices[0])  # a default's mistake goes by the field
     if error["type"] == "missing":
         return f"{name} is missing; {_WHERE_TO_READ}"
     text = str(error["msg"]).removeprefix("Value error, ")

@@ -72,6 +72,9 @@ def test_what_is_not_set_has_the_documented_default(given: Any, tmp_path: Path) 
         "contacts_path": found.contacts_path,
         "basic_encoding": found.basic_encoding,
         "concurrency": found.concurrency,
+        "concurrency_floor": found.concurrency_floor,
+        "business_hours": found.business_hours,
+        "business_concurrency": found.business_concurrency,
         "requests_per_second": found.requests_per_second,
         "notification_timeout": found.notification_timeout,
         "max_attempts": found.max_attempts,
@@ -91,6 +94,9 @@ def test_what_is_not_set_has_the_documented_default(given: Any, tmp_path: Path) 
         "contacts_path": "/api/v2/contacts",
         "basic_encoding": "utf-8",
         "concurrency": 4,
+        "concurrency_floor": 1,
+        "business_hours": None,
+        "business_concurrency": None,
         "requests_per_second": 5.0,
         "notification_timeout": 60.0,
         "max_attempts": 5,
@@ -218,6 +224,10 @@ WRONG = [
     ("GWS_CONCURRENCY", "many"),
     ("GWS_CONCURRENCY", "1.5"),
     ("GWS_CONCURRENCY", "100000"),
+    ("GWS_CONCURRENCY_FLOOR", "0"),
+    ("GWS_CONCURRENCY_FLOOR", "some"),
+    ("GWS_BUSINESS_HOURS", "always"),
+    ("GWS_BUSINESS_CONCURRENCY", "0"),
     ("GWS_REQUESTS_PER_SECOND", "-1"),
     ("GWS_REQUESTS_PER_SECOND", "nan"),
     ("GWS_NOTIFICATION_TIMEOUT", "0"),
@@ -256,6 +266,35 @@ def test_a_mistake_is_named_with_its_variable(given: Any, name: str, value: str 
     lines = mistakes(given, **{name: value})
     assert len(lines) == 1
     assert lines[0].startswith(name)
+
+
+def test_bounds_that_contradict_each_other_are_mistakes(given: Any) -> None:
+    assert mistakes(
+        given,
+        GWS_CONCURRENCY="8",
+        GWS_CONCURRENCY_FLOOR="9",
+        GWS_BUSINESS_HOURS="Mon-Fri 08:00-18:00",
+        GWS_BUSINESS_CONCURRENCY="10",
+        GWS_MAX_ATTEMPTS="0",
+    ) == [
+        "GWS_CONCURRENCY_FLOOR: must not be above GWS_CONCURRENCY",
+        "GWS_BUSINESS_CONCURRENCY: must not be above GWS_CONCURRENCY, which holds at all hours",
+        "GWS_MAX_ATTEMPTS: Input should be greater than or equal to 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "alone", [{"GWS_BUSINESS_HOURS": "Sat 09:00-12:00"}, {"GWS_BUSINESS_CONCURRENCY": "2"}]
+)
+def test_business_hours_and_their_bound_go_together(given: Any, alone: dict[str, str]) -> None:
+    assert mistakes(given, **alone) == [
+        "GWS_BUSINESS_CONCURRENCY: goes together with GWS_BUSINESS_HOURS; set both, or neither"
+    ]
+
+
+def test_blank_business_hours_are_none(given: Any) -> None:
+    found = given(GWS_BUSINESS_HOURS=" ", GWS_BUSINESS_CONCURRENCY="")
+    assert (found.business_hours, found.business_concurrency) == (None, None)
 
 
 def test_every_mistake_is_named_in_one_message(given: Any) -> None:

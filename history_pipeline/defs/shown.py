@@ -47,6 +47,7 @@ def requests(extraction: Extraction, window: Window) -> dict[str, Any]:
         "requests audited": extraction.findings.audited,
         "requests a second": round(rate, 1),
         **{name: round(value, 3) for name, value in latencies.items() if value is not None},
+        **({"limit in flight": str(extraction.limits)} if extraction.limits else {}),
         "run_id in raw_gws": extraction.run_id,
         **again(extraction),
         **reasons(extraction),
@@ -65,6 +66,8 @@ def tell(log: dg.DagsterLogManager, extraction: Extraction, window: Window) -> N
         + f"; {found['interactions in the answers']:,} interactions came, "
         f"{found['rejects in the answers']:,} records were set aside"
     )
+    if extraction.limits is not None:
+        line += f"; limit of requests in flight: {extraction.limits}"
     if not counts[RequestState.FAILED]:
         log.info(line)
         return

@@ -50,6 +50,7 @@ from history_pipeline.gws.epoch import Epoch
 from history_pipeline.gws.inquiry import Inquiry
 from history_pipeline.gws.login import HTTP_TIMEOUT, Login
 from history_pipeline.gws.pacing import Pace
+from history_pipeline.gws.places import Places
 from history_pipeline.gws.silence import Listener
 from history_pipeline.gws.telling_apart import ReferenceIds
 from history_pipeline.gws.wire import Notification, Reply
@@ -89,7 +90,7 @@ class Channel:
         channel: str,
         deadline: float,
         canary_interval: float,
-        slots: asyncio.Semaphore,
+        slots: Places,
         pace: Pace,
         patience: float,
         first_patience: float,

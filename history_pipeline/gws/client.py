@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -17,18 +18,25 @@ from history_pipeline.errors import (
     ChannelMute,
     DeadlineExceeded,
     EpochLost,
+    Overloaded,
     PipelineError,
     SessionLost,
+    Throttled,
 )
 from history_pipeline.gws.channel import Channel, Tally
 from history_pipeline.gws.epoch import Epoch
 from history_pipeline.gws.inquiry import Answer, Inquiry
 from history_pipeline.gws.insisting import PATIENCE
-from history_pipeline.gws.login import Login
+from history_pipeline.gws.limiting import Limiter, Limits
+from history_pipeline.gws.login import HTTP_TIMEOUT, Login
 from history_pipeline.gws.pacing import Pace
+from history_pipeline.gws.places import LOOKS, Places
 from history_pipeline.gws.transport import Transport
 
 log = logging.getLogger(__name__)
+
+_LOOKS = 0.01
+"""Seconds after which it is looked whether this process comes late."""
 
 __all__ = ["Answer", "GwsClient", "Inquiry"]
 
@@ -37,8 +45,10 @@ class GwsClient:
     """Asks questions of one server. `async with` opens and closes the channel.
 
     `deadline` is in seconds from acceptance to notification, `canary_interval` in seconds of
-    silence, `in_flight` the most questions at once; `patience` bounds how long the server may be
-    unusable, `first_patience` the same before the channel was ever open.
+    silence. `in_flight` are the most questions at once, to be lowered as far as `floor` where the
+    server needs it (None: never); `hours_bound` tells how many there may be in so many seconds,
+    None where the hours say nothing. `patience` bounds how long the server may be unusable,
+    `first_patience` the same before the channel was ever open.
     """
 
     def __init__(
@@ -51,20 +61,28 @@ class GwsClient:
         canary_interval: float,
         in_flight: int,
         pace: Pace,
+        floor: int | None = None,
+        hours_bound: Callable[[float], int | None] | None = None,
         patience: float = PATIENCE,
         first_patience: float = 10.0,
     ) -> None:
         self._login = Login(transport)
         self._pace = pace
         self._deadline = deadline
-        self._slots = asyncio.Semaphore(in_flight)
+        self._limiter = Limiter(in_flight, in_flight if floor is None else floor)
+        # what is asked shortly before the hours begin is in flight when they do: it was answered
+        # or given up by then if the bound holds so much earlier
+        lead = HTTP_TIMEOUT + deadline + LOOKS
+        self._places = Places(self._limiter, hours_bound and (lambda: hours_bound(lead)))
+        self._flying = 0
+        self._is_looked_at = False
         self._channel = Channel(
             self._login,
             path=notifications_path,
             channel=channel,
             deadline=deadline,
             canary_interval=canary_interval,
-            slots=self._slots,
+            slots=self._places,
             pace=pace,
             patience=patience,
             first_patience=first_patience,
@@ -90,6 +108,11 @@ class GwsClient:
     @property
     def tally(self) -> Tally:
         return self._channel.tally
+
+    @property
+    def limits(self) -> Limits:
+        """How many questions were allowed at once so far."""
+        return self._limiter.limits()
 
     @property
     def acknowledges(self) -> bool:
@@ -121,23 +144,62 @@ class GwsClient:
         Raises AttemptSpent or Interrupted where asking again may help, RequestRefused or
         ContactUnknown where it will not, ServerUnusable when the run must end.
         """
-        epoch = await self._channel.epoch()
-        await self._pace.admit()
-        while not self._channel.is_current(epoch):
-            # all who waited for the channel come at once: the pace is asked after it, not before
+        while True:
+            # a place is not held while the channel is opened: a canary may need it
             epoch = await self._channel.epoch()
-            await self._pace.admit()
-        if inquiry.answer is not None:
-            return inquiry.answer
-        async with self._slots:
-            try:
-                answer = await self._attempt(epoch, inquiry)
-            except PipelineError:
-                await inquiry.quiet(self._deadline)
-                raise
+            async with self._places:
+                # all who waited come at once: the pace is asked last
+                await self._pace.admit()
+                if not self._channel.is_current(epoch):
+                    continue
+                if inquiry.answer is not None:
+                    return inquiry.answer
+                return await self._in_flight(epoch, inquiry)
+
+    async def _in_flight(self, epoch: Epoch, inquiry: Inquiry) -> Answer:
+        self._flying += 1
+        self._look_at_ourselves()
+        ticket = self._limiter.admitted(self._flying)
+        try:
+            answer = await self._attempt(epoch, inquiry)
+        except PipelineError as exc:
+            self._observe(ticket, inquiry, exc)
+            await inquiry.quiet(self._deadline)
+            raise
+        else:
+            self._observe(ticket, inquiry)
             # an earlier attempt's answer may have come: this one is in flight, and keeps its place
             await inquiry.quiet(self._deadline)
             return answer
+        finally:
+            self._flying -= 1
+
+    def _look_at_ourselves(self) -> None:
+        """How late this process comes to what is due; only while questions are asked, so that
+        nothing goes on for ever."""
+        if self._is_looked_at:
+            return
+        self._is_looked_at = True
+        loop = asyncio.get_running_loop()
+        due = loop.time() + _LOOKS
+
+        def look() -> None:
+            self._is_looked_at = False
+            self._limiter.was_late(loop.time() - due)
+
+        loop.call_at(due, look)
+
+    def _observe(self, ticket: int, inquiry: Inquiry, exc: PipelineError | None = None) -> None:
+        """What the end of an attempt tells of how busy the server is."""
+        now = asyncio.get_running_loop().time()
+        if isinstance(exc, Throttled):
+            self._limiter.refused(ticket, now)
+        elif isinstance(exc, Overloaded):
+            self._limiter.faulted(ticket, now)
+        elif isinstance(exc, DeadlineExceeded) and inquiry.accepted is not None:
+            self._limiter.answered(ticket, self._deadline, now)
+        elif exc is None and inquiry.seconds is not None:
+            self._limiter.answered(ticket, inquiry.seconds, now)
 
     async def _attempt(self, epoch: Epoch, inquiry: Inquiry) -> Answer:
         if id(inquiry) not in epoch.inquiries:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 from history_pipeline.gws.client import GwsClient
 from history_pipeline.gws.insisting import PATIENCE
@@ -34,9 +35,24 @@ async def connected(
             deadline=deadline or settings.notification_timeout,
             canary_interval=settings.canary_interval if deadline is None else 2 * deadline,
             in_flight=settings.concurrency,
+            floor=settings.concurrency_floor,
+            hours_bound=_hours_bound(settings),
             # whoever held the lock before may have asked a moment ago
             pace=pace or Pace(settings.requests_per_second, is_fresh=False),
             patience=patience,
         ) as client,
     ):
         yield client
+
+
+def _hours_bound(settings: Settings) -> Callable[[float], int | None] | None:
+    """How many may be in flight during business hours, or so many seconds before them."""
+    hours = settings.business_hours
+    if hours is None:
+        return None
+
+    def bound(lead: float) -> int | None:
+        local = datetime.now(UTC).astimezone(settings.zone)
+        return settings.business_concurrency if hours.hold(local, timedelta(seconds=lead)) else None
+
+    return bound

@@ -31,6 +31,7 @@ class Inquiry:
     owed: dict[str, float] = field(default_factory=dict)
     sending: int = 0
     seconds: float | None = None
+    """From the acceptance of the attempt that was answered to its notification."""
     muted_at: int | None = None
     """How many answers others had got when a mute channel last ended an attempt."""
     _waiter: asyncio.Future[Answer] | None = None
@@ -67,6 +68,9 @@ class Inquiry:
     def deliver(self, notification: Notification) -> None:
         """A good answer settles the inquiry whichever attempt it is for, also between attempts;
         an errorMessage ends the newest attempt only: the older ones are spent already."""
+        accepted_at = self.owed.get(notification.reference_id)
+        if accepted_at is not None:
+            self.seconds = asyncio.get_running_loop().time() - accepted_at
         self.came(notification.reference_id)
         if not notification.failed:
             self.answer = notification.records

@@ -17,6 +17,7 @@ from history_pipeline.errors import ChannelMute, EpochLost, PipelineError
 from history_pipeline.gws.epoch import Epoch
 from history_pipeline.gws.inquiry import Inquiry
 from history_pipeline.gws.pacing import Pace
+from history_pipeline.gws.places import Places
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Listener:
         interval: float,
         deadline: float,
         pace: Pace,
-        slots: asyncio.Semaphore,
+        slots: Places,
         post: Callable[[Epoch, Inquiry], Awaitable[None]],
     ) -> None:
         self._interval = interval

@@ -20,6 +20,7 @@ import msgspec
 from history_pipeline.errors import (
     AnswerFailed,
     ContactUnknown,
+    Overloaded,
     RequestRefused,
     ServerFault,
     SessionLost,
@@ -34,7 +35,8 @@ FEATURES_PATH = "/api/v2/features"
 INTERACTIONS_PATH = "/api/v2/ucs/interactions"
 HISTORY_MESSAGE = "GetInteractionsHistoryMessage"
 
-_TRANSIENT_CODES = frozenset({4, 9, 12})
+_INTERNAL_ERROR = 4
+_TRANSIENT_CODES = frozenset({9, 12})
 _NOT_AUTHENTICATED = 20
 _RESOURCE_NOT_FOUND = 6
 
@@ -229,6 +231,8 @@ def _refusal(code: int, status: int) -> Exception:
         return SessionLost(text)
     if code == _RESOURCE_NOT_FOUND:
         return ContactUnknown(text)
+    if code == _INTERNAL_ERROR:
+        return Overloaded(text)
     if code in _TRANSIENT_CODES:
         return ServerFault(text)
     return RequestRefused(text)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from history_pipeline.gws import wire
 from history_pipeline.gws.connecting import connected
 from history_pipeline.gws.insisting import PATIENCE
+from history_pipeline.gws.limiting import Limits
 from history_pipeline.history.account import Account
 from history_pipeline.history.asking_again import AskedAgain, ask_again, is_latest
 from history_pipeline.history.collect import Collector, Task
@@ -65,6 +66,8 @@ class Extraction:
     windows: list[tuple[Window, list[SourceAccount]]] = field(default_factory=list)
     account: Account = field(default_factory=Account)
     warnings: list[str] = field(default_factory=list)
+    limits: Limits | None = None
+    """On requests in flight; None where nothing was asked."""
     findings: Findings = field(default_factory=Findings)
     again: AskedAgain | None = None
 
@@ -207,6 +210,8 @@ async def _extract_windows(
             extraction.windows.append((window, accounts))
             extraction.account = account
             extraction.note(account.findings)
+        extraction.limits = client.limits
+    log.info("limit of requests in flight: %s", extraction.limits)
     _warn(extraction, odd_zone(flattener, settings.timezone))
 
 

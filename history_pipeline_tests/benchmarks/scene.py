@@ -116,6 +116,8 @@ def pipeline_settings(url: str, root: Path, in_flight: int) -> Settings:
             url,
             root,
             GWS_CONCURRENCY=str(in_flight),
+            # the bound is the same for all, so it does not follow the server here
+            GWS_CONCURRENCY_FLOOR=str(in_flight),
             GWS_NOTIFICATION_TIMEOUT="60",
             HISTORY_CUSTOM_ATTRIBUTES=ASKED_JSON,
         )

@@ -236,6 +236,8 @@ async def _collect(played: Played, network: Network, clock: Clock) -> None:
         deadline=history.deadline,
         canary_interval=history.canary,
         in_flight=history.concurrency,
+        # the others ask as much at once as they may, from the start
+        floor=1 if history.seed % 3 == 1 else None,
         pace=Pace(history.per_second, is_fresh=False),
         first_patience=300.0,
     )

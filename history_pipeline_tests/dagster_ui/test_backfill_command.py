@@ -173,6 +173,7 @@ def test_each_day_of_the_range_shows_what_was_asked_and_what_came(done: Backfill
             "latency p99 (s)",
         ):
             assert isinstance(metadata[name], int | float)
+        assert "on average" in metadata["limit in flight"]
         previewed = metadata["preview"].records
         assert set(previewed[0].data) == {
             "interaction_id",

@@ -19,6 +19,7 @@ from history_pipeline.errors import (
     Interrupted,
     LoginRefused,
     NotAServer,
+    Overloaded,
     PipelineError,
     RequestRefused,
     ServerFault,
@@ -293,7 +294,7 @@ def test_an_answer_may_ride_on_the_reply_to_any_message() -> None:
         (replying(200, b'{"statusCode":6}'), ContactUnknown),
         (replying(404), ContactUnknown),
         (replying(200, b'{"statusCode":1}'), RequestRefused),
-        (replying(200, b'{"statusCode":4}'), ServerFault),
+        (replying(200, b'{"statusCode":4}'), Overloaded),
         (replying(502, b"<html>"), ServerFault),
         (replying(200, b'{"statusCode":0}'), ServerFault),
         (replying(200, b'{"statusCo'), ServerFault),
@@ -681,7 +682,10 @@ def test_a_place_is_kept_for_as_long_as_anything_asked_may_be_in_flight() -> Non
     server.always["history"] = slow
 
     async def work(client: GwsClient, server: ScriptedServer) -> None:
-        await asyncio.gather(*(ask_until(client, name) for name in ("a", "b")))
+        first = asyncio.create_task(ask_until(client, "a"))
+        await asyncio.sleep(65)
+        await ask_until(client, "b")
+        await first
 
     async def ask_until(client: GwsClient, name: str) -> list[Any]:
         question = inquiry(name)
@@ -693,7 +697,35 @@ def test_a_place_is_kept_for_as_long_as_anything_asked_may_be_in_flight() -> Non
 
     talk(server, work, in_flight=1, canary_interval=1_000)
     # each question is asked at 0 and 60 s after its start, answered at 70 s, quiet at 120 s
-    assert [round(call.at, -1) for call in server.of("history")] == [0, 60, 120, 180]
+    asked = [(call.path.split("/")[-2], round(call.at, -1)) for call in server.of("history")]
+    assert asked == [("a", 0), ("a", 60), ("b", 120), ("b", 180)]
+
+
+def test_who_was_answered_while_waiting_for_a_place_does_not_ask_again() -> None:
+    """A late answer to the first attempt comes while others hold the places."""
+    server = ScriptedServer()
+
+    def slow(call: Call) -> Reply:
+        reference, reply = server.accept()
+        server.notify_later(70, reference, interactions=[call.path])
+        return reply
+
+    server.always["history"] = slow
+
+    async def ask_until(client: GwsClient, name: str) -> list[Any]:
+        question = inquiry(name)
+        while True:
+            try:
+                return await ask(client, question)
+            except AttemptSpent:
+                continue
+
+    async def work(client: GwsClient, server: ScriptedServer) -> None:
+        await asyncio.gather(*(ask_until(client, name) for name in ("a", "b")))
+
+    talk(server, work, in_flight=1, canary_interval=1_000)
+    asked = [(call.path.split("/")[-2], round(call.at, -1)) for call in server.of("history")]
+    assert asked == [("a", 0), ("b", 60), ("b", 120)]
 
 
 # -- the channel ----------------------------------------------------------------------------------
