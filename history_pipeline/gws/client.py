@@ -18,6 +18,7 @@ from history_pipeline.errors import (
     ChannelMute,
     DeadlineExceeded,
     EpochLost,
+    Interrupted,
     Overloaded,
     PipelineError,
     SessionLost,
@@ -75,6 +76,8 @@ class GwsClient:
         lead = HTTP_TIMEOUT + deadline + LOOKS
         self._places = Places(self._limiter, hours_bound and (lambda: hours_bound(lead)))
         self._flying = 0
+        self._ended = 0
+        """Attempts that nothing has interrupted."""
         self._is_looked_at = False
         self._channel = Channel(
             self._login,
@@ -147,14 +150,21 @@ class GwsClient:
         while True:
             # a place is not held while the channel is opened: a canary may need it
             epoch = await self._channel.epoch()
-            async with self._places:
+            began, ended = asyncio.get_running_loop().time(), self._ended
+            await self._places.take(is_next=inquiry.is_next)
+            try:
+                if self._ended > ended:
+                    inquiry.yielded += asyncio.get_running_loop().time() - began
                 # all who waited come at once: the pace is asked last
                 await self._pace.admit()
                 if not self._channel.is_current(epoch):
+                    inquiry.is_next = True
                     continue
                 if inquiry.answer is not None:
                     return inquiry.answer
                 return await self._in_flight(epoch, inquiry)
+            finally:
+                self._places.give_back()
 
     async def _in_flight(self, epoch: Epoch, inquiry: Inquiry) -> Answer:
         self._flying += 1
@@ -163,10 +173,13 @@ class GwsClient:
         try:
             answer = await self._attempt(epoch, inquiry)
         except PipelineError as exc:
+            inquiry.is_next = isinstance(exc, Interrupted)
+            self._ended += not inquiry.is_next
             self._observe(ticket, inquiry, exc)
             await inquiry.quiet(self._deadline)
             raise
         else:
+            self._ended += 1
             self._observe(ticket, inquiry)
             # an earlier attempt's answer may have come: this one is in flight, and keeps its place
             await inquiry.quiet(self._deadline)

@@ -31,7 +31,10 @@ class Inquiry:
     owed: dict[str, float] = field(default_factory=dict)
     sending: int = 0
     seconds: float | None = None
-    """From the acceptance of the attempt that was answered to its notification."""
+    is_next: bool = False
+    """Its turn has come in vain: it comes before those who have not had one."""
+    yielded: float = 0.0
+    """Seconds for which it waited for a place while others' attempts came to an end."""
     muted_at: int | None = None
     """How many answers others had got when a mute channel last ended an attempt."""
     _waiter: asyncio.Future[Answer] | None = None

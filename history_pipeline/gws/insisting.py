@@ -36,8 +36,10 @@ async def uninterrupted(asker: Asker, inquiry: Inquiry, patience: float) -> Answ
         try:
             return await asker.attempt(inquiry)
         except Interrupted as exc:
-            since = loop.time() if since is None else since
-            if loop.time() - since > patience:
+            # while it waits for others, which get on, it is not the server that is unusable
+            now = loop.time() - inquiry.yielded
+            since = now if since is None else since
+            if now - since > patience:
                 raise ServerSilent(f"a request was interrupted for {patience:g} s: {exc}") from exc
             if not isinstance(exc, Throttled):  # which has the pace wait already
                 await asyncio.sleep(_REST)

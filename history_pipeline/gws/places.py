@@ -1,7 +1,8 @@
 """The places for what is in flight: as many as the limiter, and the hours, allow at this moment.
 
-Who comes first is served first. A limit that falls takes nobody's place away: as many as are over
-it are not given out again. Knows the loop's clock; what the limit is, others decide.
+Who comes first is served first, and whose turn has come in vain is next. A limit that falls takes
+nobody's place away: as many as are over it are not given out again. Knows the loop's clock; what
+the limit is, others decide.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 
 from history_pipeline.gws.limiting import Limiter
@@ -32,18 +34,26 @@ class Places:
         return bool(self._waiting) or self._taken >= self._allowed()
 
     async def __aenter__(self) -> None:
+        await self.take()
+
+    async def take(self, *, is_next: bool = False) -> None:
+        """Returns when there is a place, which is to be given back."""
         if not self.locked():
             self._taken += 1
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        if is_next:
+            self._waiting.appendleft(place)
+        else:
+            self._waiting.append(place)
         try:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
                 self._taken -= 1  # it was given, and nobody came for it
             else:
-                self._waiting.remove(place)
+                with suppress(ValueError):  # it was passed over, as it was cancelled
+                    self._waiting.remove(place)
             self._give_out()
             raise
 
@@ -53,6 +63,9 @@ class Places:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
         self._taken -= 1
         self._give_out()
 

@@ -43,6 +43,44 @@ def test_who_comes_first_is_served_first() -> None:
     assert served == list(range(7))
 
 
+def test_whose_turn_has_come_in_vain_is_next() -> None:
+    served: list[str] = []
+
+    async def one(places: Places, name: str, *, is_next: bool) -> None:
+        await places.take(is_next=is_next)
+        served.append(name)
+        places.give_back()
+
+    async def work() -> None:
+        places = Places(Limiter(1, floor=1))
+        async with places:
+            waiting = [
+                asyncio.create_task(one(places, name, is_next=name == "in vain"))
+                for name in ("first", "second", "in vain")
+            ]
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+
+    virtual_time.run(work())
+    assert served == ["in vain", "first", "second"]
+
+
+def test_who_is_cancelled_and_passed_over_at_once_is_no_error() -> None:
+    async def work() -> None:
+        places = Places(Limiter(1, floor=1))
+        await places.take()
+        waiting = asyncio.create_task(places.take())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.sleep(0)  # its future is cancelled, and it has not run yet
+        places.give_back()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not places.locked()
+
+    virtual_time.run(work())
+
+
 def test_who_is_cancelled_while_waiting_or_just_served_keeps_no_place() -> None:
     async def work() -> None:
         places = Places(Limiter(1, floor=1))
