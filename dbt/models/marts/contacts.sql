@@ -6,10 +6,6 @@ contact_interactions as (
     select * from {{ ref('int_contact_interactions') }}
 ),
 
-contact_channels as (
-    select * from {{ ref('int_contact_channels') }}
-),
-
 recent_days as (
     select * from {{ ref('days') }}
 ),
@@ -34,15 +30,6 @@ recent as (
         interactions.contact_id is not null
         and interactions.day > last_day.day - 90
     group by interactions.contact_id
-),
-
-channels as (
-    select
-        contact_id,
-        arg_max(media_type, (interactions, last_interaction_at, media_type))
-            as preferred_media_type
-    from contact_channels
-    group by contact_id
 )
 
 select
@@ -56,7 +43,7 @@ select
     coalesce(contact_interactions.{{ media_type }}_interactions, 0)
         as {{ media_type }}_interactions,
     {%- endfor %}
-    channels.preferred_media_type,
+    contact_interactions.preferred_media_type,
     coalesce(recent.last_7_days, 0) as interactions_last_7_days,
     coalesce(recent.last_30_days, 0) as interactions_last_30_days,
     coalesce(recent.last_90_days, 0) as interactions_last_90_days,
@@ -66,5 +53,4 @@ select
 from listed_contacts
 full outer join contact_interactions
     on listed_contacts.contact_id = contact_interactions.contact_id
-left join channels on contact_interactions.contact_id = channels.contact_id
 left join recent on contact_interactions.contact_id = recent.contact_id
