@@ -1,15 +1,8 @@
 """How many requests may be in flight: as many as make nobody wait. Pure.
 
 Agents work on the same server. Where ours hold all that answers, theirs wait, and so do ours. So
-the limit is tried by turns: most of the time in full, a tenth of the time eased to seven tenths of
-it. Where answers take longer at the full limit than at the eased one, others wait, and it falls;
-where they do not, it rises. Both are measured in the same minutes, so a server that gets slower for
-reasons of its own changes nothing, and only a difference that is larger than chance counts.
-
-How long the wait may be follows from the answers themselves. The slowest of a hundred of an
-agent's requests shall take a tenth longer at most; how much a wait lengthens that depends on how
-far the slow answers lie apart. And an agent's request meets one more of ours than ours do, which
-tells more the fewer there are.
+the limit is tried by turns, in full and eased (`turns`). Where answers take longer at the full
+limit than at the eased one, others wait, and it falls; where they do not, it rises.
 
 Two things act at once: answers that take half as long again as they used to, and refusals (429,
 503, status code 4). It begins low, and doubles with each round of answers until they get slower.
@@ -23,38 +16,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from history_pipeline.gws.samples import Quantile, Sample
+from history_pipeline.gws.samples import Sample
+from history_pipeline.gws.turns import TOLERANCE, Turns
 
 BEGINNING = 4
 """The limit at the start; where most or floor say otherwise, they decide."""
-
-EASED = 0.7
-EASED_ANSWERS = 3
-FULL_ANSWERS = 40
-"""So many answers times the limit make a turn: the eased one takes a tenth of the time."""
-
-CALM_TURNS = 8
-"""Where the most that is allowed makes nobody wait, full turns get so many times longer."""
-
-TOLERANCE = 0.001
-"""Seconds of waiting that nobody sees."""
 
 _LATE_SHARE, _LATE_WEIGHT = 0.05, 0.2
 """A client that is late by such a share of what answers take is busy with itself: what it measures
 says nothing of the server."""
 
-_MEMORY = 1 - 1 / 80
-_LEAST_EASED = 24
-"""Answers before anything is concluded from them."""
-
-_GROWTH = 0.086
-_AMPLIFIED = 2.3
-_ONE_MORE = 16.0
-_MOST_OF_MEAN = 0.09
-_LN_5 = math.log(5)
-
-_FIRST_STEP, _LONGEST_STEP, _USUAL_STEP, _LONGEST_STEP_DOWN = 0.04, 0.25, 0.12, 0.3
-_SOON, _LONG = 4, 20
 _REFUSED = 0.7
 _ALARM_ANSWERS = 64
 _ALARMS = 2
@@ -64,8 +35,7 @@ _FAULTS_BORNE = 0.05
 
 _CAUTION, _LONGEST_CAUTION = 60.0, 3600.0
 
-_NEITHER, _IS_EASED, _IS_FULL = 0, 1, 2
-_IN_ROUND, _AFTER_ROUND = 1, 2
+_NEITHER, _IN_ROUND, _AFTER_ROUND = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +66,13 @@ class Limiter:
         self._level = float(min(most, max(floor, BEGINNING)))
         self._ceiling, self._ceiling_until, self._caution = float(most), -math.inf, _CAUTION
         self._is_beginning = True
-        self._generation = 0
-        self._turn = self._compared = 0
-        self._kind, self._left, self._came = _IS_FULL, 0, 0
-        self._full_limit = self._eased_limit = 0
-        self._carried = 0.0
-        self._rises = self._calm = self._alarms = 0
+        self._generation = self._alarms = 0
         self._faults = self._lateness = 0.0
         self._usual, self._usual_of = 0.0, 0.0
-        self._p95, self._p99 = Quantile(0.95, 0.015), Quantile(0.99)
         self._round, self._watched = Sample(), Sample()
-        self._in_turn = {_IS_EASED: (Sample(), Sample()), _IS_FULL: (Sample(), Sample())}
-        self._eased, self._full = Sample(), Sample()
+        self._turns = Turns(self._set_limit, tolerance)
         self._alarmed: tuple[float, float] | None = None
+        self._came = 0
         self.limit = self._left = round(self._level)
         self._least, self._sum, self._answers = self.limit, 0.0, 0
         self._decreases = self._refusals = 0
@@ -138,11 +102,10 @@ class Limiter:
         if self._is_beginning:
             return ticket | self._in_round(in_flight)
         # a limit that is not made use of tells nothing
-        if not self._left or in_flight * 8 < self.limit * 7:
+        if in_flight * 8 < self.limit * 7:
             return ticket
-        ticket |= (self._turn & 1) << 2 | self._kind
-        self._left -= 1
-        if not self._left:
+        ticket |= self._turns.admitted()
+        if self._turns.is_over:
             self._next_turn()
         return ticket
 
@@ -151,8 +114,7 @@ class Limiter:
         self._sum += self.limit
         self._answers += 1
         self._faults = max(0.0, self._faults - _FAULTS_BORNE)
-        self._p95.add(seconds)
-        self._p99.add(seconds)
+        self._turns.saw(seconds)
         if self._ceiling < self._configured and now >= self._ceiling_until:
             self._ceiling = float(self._configured)
             if self._caution == _CAUTION:
@@ -170,7 +132,7 @@ class Limiter:
                 self._learn_round(kind, seconds)
             return
         if kind:
-            self._in_turn[kind][ticket >> 2 & 1].add(seconds)
+            self._turns.answered(ticket & 7, seconds)
         self._watched.add(seconds)
         if self._watched.count >= _ALARM_ANSWERS:
             self._look_after()
@@ -256,92 +218,29 @@ class Limiter:
         self._alarms = 0
         self._round.clear()
         self._watched.clear()
-        self._forget_turns()
+        self._turns.begin(self._level)
         if self._is_beginning:
             self._set_limit(int(self._level))
             self._left, self._came = self.limit, 0
 
-    def _forget_turns(self) -> None:
-        for sample in (*self._in_turn[_IS_EASED], *self._in_turn[_IS_FULL]):
-            sample.clear()
-        self._eased.clear()
-        self._full.clear()
-        self._compared = 0
-        self._turn += 2
-        self._begin_full()
-
-    def _begin_full(self) -> None:
-        whole = int(self._level)
-        self._carried += self._level - whole
-        if self._carried >= 1:
-            self._carried -= 1
-            whole += 1
-        self._kind = _IS_FULL
-        self._set_limit(whole)
-        self._full_limit = self.limit
-        self._left = FULL_ANSWERS * self.limit * min(1 + self._calm, CALM_TURNS)
-
     def _next_turn(self) -> None:
-        """After a full turn an eased one. At its end, the full one's answers have come, and it is
-        compared with the eased one before it."""
-        if self._kind == _IS_FULL:
-            self._turn += 1
-            for kind in (_IS_EASED, _IS_FULL):
-                self._in_turn[kind][self._turn & 1].clear()
-            self._kind = _IS_EASED
-            self._set_limit(int(EASED * self._level))
-            self._eased_limit = self.limit
-            self._left = max(4, int(EASED_ANSWERS * self._level))
-            return
-        before = ~self._turn & 1
-        self._compare(self._in_turn[_IS_EASED][before], self._in_turn[_IS_FULL][before])
-        if self._kind == _IS_EASED:
-            self._begin_full()
+        if (told := self._turns.next(self._level)) is not None:
+            self._compare(*told)
+        self._turns.go_on(self._level)
 
     def _compare(self, eased: Sample, full: Sample) -> None:
-        if min(eased.count, full.count) < 2:
-            return
         if self._is_late(full.mean):
-            self._calm += 1
+            self._turns.calm_down()
             return
-        self._compared += 1
         self._learn_usual(eased)
-        self._eased.take_over(eased, _MEMORY)
-        self._full.take_over(full, _MEMORY)
-        if self._full_limit <= self._eased_limit:
-            self._rise()
+        level = self._turns.compare(eased, full, self._level, self._highest)
+        if level is None:
             return
-        if self._eased.count < _LEAST_EASED:
-            return
-        bearable = self._bearable()
-        excess = self._full.mean - self._eased.mean - bearable
-        error = self._full.error(self._eased) + 1e-12
-        # the longer it was watched, the less it takes, and the smaller is the step
-        certain = max(1.5, 3 - self._eased.count / max(4.0, EASED_ANSWERS * self._level) / 4)
-        if excess > certain * error:
-            most = _LONGEST_STEP_DOWN if excess > 5 * error else _USUAL_STEP
-            step = (excess - 1.5 * error) / self._eased.mean
-            self._lower(1 - min(most, max(_FIRST_STEP, step)))
-            self._forget_turns()
-        elif excess < -certain * error or (
-            # so small a difference cannot be told from none: watched for long, it counts as none
-            self._compared >= _LONG and excess < -bearable / 2
-        ):
-            self._rise()
+        if level < self._level:
+            self._lower_to(level)
         else:
-            self._calm = 0
-
-    def _bearable(self) -> float:
-        """Seconds that answers may take longer at the full limit than at the eased one.
-
-        A wait lengthens the slowest answers by more than itself where these lie close together:
-        with waits of about `mean / level` and a rate of decay that 95 and 99 % tell, by
-        `(exp(x) - 1) / x`."""
-        mean, level = self._eased.mean, self._level
-        decay = _LN_5 / max(1e-9, self._p99.value - self._p95.value)
-        x = min(20.0, max(0.01, _AMPLIFIED * decay * mean / level))
-        room = _GROWTH * self._p99.value * x / math.expm1(x) * level / (level + _ONE_MORE)
-        return max(self._tolerance, min(room, _MOST_OF_MEAN * mean))
+            self._set_level(level)
+        self._turns.begin(self._level)
 
     # -- at once ------------------------------------------------------------------------------
 
@@ -378,24 +277,18 @@ class Limiter:
     def _highest(self) -> float:
         return min(float(self._most), self._ceiling)
 
-    def _rise(self) -> None:
-        if self._level >= self._highest:
-            self._calm += 1
-            return
-        longest = _LONGEST_STEP if self._compared <= _SOON else _USUAL_STEP
-        step = min(longest, _FIRST_STEP * 2**self._rises)
-        self._rises += 1
-        self._set_level(max(self._level * (1 + step), self._level + 0.1))
-        self._forget_turns()
-
     def _lower(self, factor: float) -> None:
+        self._lower_to(self._level * factor)
+
+    def _lower_to(self, level: float) -> None:
         self._decreases += 1
-        self._rises = self._calm = 0
-        self._set_level(self._level * factor)
+        self._turns.lowered()
+        self._set_level(level)
 
     def _set_level(self, level: float) -> None:
         self._level = max(float(min(self._floor, self._most)), min(self._highest, level))
 
-    def _set_limit(self, limit: int) -> None:
+    def _set_limit(self, limit: int) -> int:
         self.limit = max(min(self._floor, self._most), min(self._most, limit))
         self._least = min(self._least, self.limit)
+        return self.limit
