@@ -131,7 +131,7 @@ def _are_old(layout: Layout, settings: Settings) -> bool:
     return state.loads != state.modelled or state.modelled_as != dbt_project.fingerprint(settings)
 
 
-def _flags(layout: Layout, settings: Settings) -> list[str]:
+def build_flags(layout: Layout, settings: Settings) -> list[str]:
     """What is incremental goes on from a whole build of the same models alone."""
     state = publishing.model_state(layout)
     goes_on = (
@@ -192,19 +192,19 @@ def _build(
     with database.writing(layout.warehouse, layout.scratch):
         pass  # whoever else has it open is waited for here; dbt would not wait
     os.environ.update(dbt_project.environment(layout) | dbt_project.variables(settings))
-    executable, *flags = dbt_project.command()
+    executable, *told = dbt_project.command()
     cli = Dbt(
         project_dir=str(dbt_project.directory()),
         dbt_executable=executable,
-        global_config_flags=flags,
+        global_config_flags=told,
     )
-    flags_ = _flags(layout, settings)
-    if flags_:
+    flags = build_flags(layout, settings)
+    if flags:
         publishing.unmark_modelled(layout)
     # without a context, dagster-dbt wants to be told which manifest
     manifest = None if context else _MANIFEST
     build = cli.cli(
-        ["build", "--exclude-resource-types", "unit_test", *flags_],
+        ["build", "--exclude-resource-types", "unit_test", *flags],
         context=context,
         manifest=manifest,
         target_path=layout.dbt / "target",

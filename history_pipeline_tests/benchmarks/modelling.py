@@ -56,7 +56,7 @@ def models(size: Size, say: Say) -> dict[str, Any]:
             loading.write_day(layout, pattern, number, contacts=contacts, seen=later)
         warehouse.load(layout, later)
         _cover(layout, contacts, loading.DAYS + 1)
-        if size is FULL and models_._flags(layout, settings):
+        if size is FULL and models_.build_flags(layout, settings):
             raise RuntimeError("a day later, the pipeline would build everything anew")
         found["day"] = _built(layout, settings)
         say(f"the same a day later: {_shown(found['day'])}")
@@ -96,7 +96,7 @@ def _cover(layout: Layout, contacts: int, days: int) -> None:
 
 def _built(layout: Layout, settings: Settings) -> dict[str, Any]:
     """Seconds of `dbt run` and of `dbt test`, from start to end, and the peak of the larger."""
-    flags = models_._flags(layout, settings)
+    flags = models_.build_flags(layout, settings)
     run = _dbt(layout, settings, "run", *flags)
     results = json.loads((layout.dbt / "target" / "run_results.json").read_text())["results"]
     took = {each["unique_id"].split(".")[-1]: each["execution_time"] for each in results}

@@ -109,13 +109,13 @@ def site(
         for days in (Window(span.start, late), Window(late, span.end)):
             run_days(settings, days)
             layout = open_layout(settings)
-            goes_on = models._flags(layout, settings) == []
+            goes_on = models.build_flags(layout, settings) == []
             assert goes_on == (days.start == late)
             models.publish(layout, settings)
             assert not models._are_old(layout, settings)
         elsewhere = settings.model_copy(update={"business_timezone": "Pacific/Auckland"})
         assert models._are_old(layout, elsewhere)
-        assert models._flags(layout, elsewhere) == ["--full-refresh"]
+        assert models.build_flags(layout, elsewhere) == ["--full-refresh"]
     yield Site(layout, wanted(case))
 
 
