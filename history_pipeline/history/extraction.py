@@ -6,6 +6,8 @@ Knows the order of things and nothing of how any of them is done.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import logging
 from collections import Counter
@@ -42,6 +44,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+_OBJECTS_BEFORE_A_LOOK = 50_000
+"""Some megabytes, where Python's own are 700."""
 
 
 class Progress(Protocol):
@@ -200,9 +205,10 @@ async def _extract_windows(
                     collector = Collector(
                         client, recorder, verdicts, task, now, progress.outcome, scrutiny
                     )
-                    account = await collector.collect(
-                        planned.contact_ids, settled, planned.exempt, _taken(directory)
-                    )
+                    with _cycles_seldom_looked_for():
+                        account = await collector.collect(
+                            planned.contact_ids, settled, planned.exempt, _taken(directory)
+                        )
                 scope = _scope(settings, is_again=beside is not None)
                 accounts = await _to_its_end(
                     compact, layout, attempt, window, settings.sources, scope, now(), intake
@@ -213,6 +219,18 @@ async def _extract_windows(
         extraction.limits = client.limits
     log.info("limit of requests in flight: %s", extraction.limits)
     _warn(extraction, odd_zone(flattener, settings.timezone))
+
+
+@contextlib.contextmanager
+def _cycles_seldom_looked_for() -> Iterator[None]:
+    """What is in flight and what waits for its part are many objects that live for a while: Python
+    would look through them for cycles with every few answers."""
+    usual = gc.get_threshold()
+    gc.set_threshold(_OBJECTS_BEFORE_A_LOOK, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def _warn(extraction: Extraction, warning: str | None) -> None:

@@ -59,6 +59,8 @@ class Scrutiny:
     )
     _audits: int = 0
     _doubted: set[HistoryRequest] = field(default_factory=set)
+    _digests: dict[tuple[Window, str], hashlib.blake2b] = field(default_factory=dict)
+    """Begun with what is the same for all requests of a window: there are many."""
     _past: dict[tuple[Source, int], list[Window]] = field(default_factory=dict)
     """Windows that are over, by the lengths that were their longest and were taken as they came."""
 
@@ -97,11 +99,11 @@ class Scrutiny:
         """All of what was asked for, as far as it can be had. Raises what `ask` raises."""
         lengths = self._lengths[request.source]
         length = 0 if payloads.is_shorter(answer, LEAST) else payloads.count(answer)
-        whole = _as_sent(request, criteria)
-        if request in self._doubted or lengths.is_suspect(length):
+        if lengths.is_suspect(length) or (self._doubted and request in self._doubted):
             self.findings.parted += 1
-            return await self._part(request, whole, answer, length, ask)
+            return await self._part(request, _as_sent(request, criteria), answer, length, ask)
         if self._is_drawn(request):
+            whole = _as_sent(request, criteria)
             self._audits -= 1
             self.findings.audited += 1
             if (found := await self._audit(request, whole, answer, ask)) is not None:
@@ -159,11 +161,14 @@ class Scrutiny:
     def _number(self, request: HistoryRequest, purpose: str) -> float:
         """From 0 to 1: the same for the same request of the same run, so that a killed run goes
         on with the same audits."""
-        told = (self.seed, purpose, request.contact_id, str(request.window), request.source.value)
-        digest = hashlib.blake2b(
-            "\0".join(told).encode(errors="surrogatepass"), digest_size=8
-        ).digest()
-        return int.from_bytes(digest) / 2**64
+        digest = self._digests.get((request.window, purpose))
+        if digest is None:
+            told = "\0".join((self.seed, purpose, str(request.window), ""))
+            digest = hashlib.blake2b(told.encode(), digest_size=8)
+            self._digests[request.window, purpose] = digest
+        digest = digest.copy()
+        digest.update(f"{request.source}\0{request.contact_id}".encode(errors="surrogatepass"))
+        return int.from_bytes(digest.digest()) / 2**64
 
 
 def _as_sent(request: HistoryRequest, criteria: Filter) -> Part:
