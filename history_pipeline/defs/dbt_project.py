@@ -10,9 +10,8 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
-
-import dbt.version
 
 import history_pipeline
 from history_pipeline.defs.environment import told
@@ -21,6 +20,7 @@ from history_pipeline.settings import DEFAULT_DATA_DIR, Settings
 from history_pipeline.storage import files, locks, space
 from history_pipeline.storage.layout import Layout
 
+DBT_VERSION = version("dbt-core")
 PARSE_DEADLINE = 120.0
 _SOURCES = ("*.yml", "*.sql", "*.csv")
 
@@ -117,7 +117,7 @@ def _parse(layout: Layout, target: Path) -> None:
 
 
 def _digest() -> str:
-    digest = hashlib.blake2b(dbt.version.__version__.encode(), digest_size=8)
+    digest = hashlib.blake2b(DBT_VERSION.encode(), digest_size=8)
     root = directory()
     for pattern in _SOURCES:
         for path in sorted(root.rglob(pattern)):

@@ -10,15 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import dbt.version
-from dagster_dbt import (
-    DagsterDbtTranslator,
-    DagsterDbtTranslatorSettings,
-    DbtCliInvocation,
-    DbtCliResource,
-    dbt_assets,
-)
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
 from history_pipeline import logs
@@ -26,11 +17,23 @@ from history_pipeline.defs import dbt_project
 from history_pipeline.defs.ownership import MODEL_OWNERS
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.errors import Damaged, ModelError
+from history_pipeline.imports import without
 from history_pipeline.settings import Settings
 from history_pipeline.storage import database, files, obstacles, publishing, space
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.publishing import Published
 from history_pipeline.storage.warehouse import writing
+
+# dbt is at work in a process of its own; here it would take two seconds and 30 MB, to no end
+with without("dbt"):
+    from dagster_dbt import (
+        DagsterDbtTranslator,
+        DagsterDbtTranslatorSettings,
+        DbtCliInvocation,
+        DbtCliResource,
+        dbt_assets,
+    )
+    from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 FEW = 4
 """Where more than one in so many interactions has changed, all are modelled anew."""
@@ -71,7 +74,7 @@ class Dbt(DbtCliResource):
 
     @cached_property
     def _cli_version(self) -> Version:
-        return Version(dbt.version.__version__)
+        return Version(dbt_project.DBT_VERSION)
 
     def _initialize_dbt_core_adapter(self, args: object) -> Any:
         return None
