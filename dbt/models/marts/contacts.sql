@@ -14,49 +14,51 @@ last_day as (
     select max(day) filter (where is_asked_whole) as day from recent_days
 ),
 
--- interactions are read once, into channels of contacts; these are few
-contact_channels as (
+-- one pass, and a group a contact: groups of contact and channel would be several times as many
+contact_interactions as (
     select
         interactions.contact_id,
-        coalesce(interactions.media_type, 'unknown') as media_type,
+        min(interactions.started_at) as first_interaction_at,
+        max(interactions.started_at) as last_interaction_at,
         count(*) as interactions,
+        {%- for media_type in media_types() %}
+        count(*) filter (where interactions.media_type = '{{ media_type }}')
+            as {{ media_type }}_interactions,
+        max(interactions.started_at) filter (where interactions.media_type = '{{ media_type }}')
+            as last_{{ media_type }}_at,
+        {%- endfor %}
         count(*) filter (where interactions.day > last_day.day - 7) as last_7_days,
         count(*) filter (where interactions.day > last_day.day - 30) as last_30_days,
         count(*) filter (where interactions.day > last_day.day - 90) as last_90_days,
         count(*) filter (where interactions.is_open) as open_interactions,
-        min(interactions.started_at) as first_interaction_at,
-        max(interactions.started_at) as last_interaction_at,
         min(interactions.first_seen_at) as first_seen_at,
         max(interactions.last_seen_at) as last_seen_at
     from interactions
     cross join last_day
     where interactions.contact_id is not null
-    group by interactions.contact_id, coalesce(interactions.media_type, 'unknown')
+    group by interactions.contact_id
 ),
 
-contact_interactions as (
+-- what the server sends besides the channels that have a column
+other_channels as (
     select
         contact_id,
-        min(first_interaction_at) as first_interaction_at,
-        max(last_interaction_at) as last_interaction_at,
+        coalesce(media_type, 'unknown') as media_type,
+        count(*) as interactions,
+        max(started_at) as last_at
+    from interactions
+    where
+        contact_id is not null
+        and coalesce(media_type, 'unknown') not in ('{{ media_types() | join("', '") }}')
+    group by contact_id, coalesce(media_type, 'unknown')
+),
+
+contact_others as (
+    select
+        contact_id,
         sum(interactions)::bigint as interactions,
-        {%- for media_type in media_types() %}
-        (sum(interactions) filter (where media_type = '{{ media_type }}'))::bigint
-            as {{ media_type }}_interactions,
-        {%- endfor %}
-        (
-            sum(interactions)
-                filter (where media_type not in ('{{ media_types() | join("', '") }}'))
-        )::bigint as other_interactions,
-        arg_max(media_type, (interactions, last_interaction_at, media_type))
-            as preferred_media_type,
-        sum(last_7_days)::bigint as last_7_days,
-        sum(last_30_days)::bigint as last_30_days,
-        sum(last_90_days)::bigint as last_90_days,
-        sum(open_interactions)::bigint as open_interactions,
-        min(first_seen_at) as first_seen_at,
-        max(last_seen_at) as last_seen_at
-    from contact_channels
+        max(struct_pack(n := interactions, at := last_at, name := media_type)) as preferred
+    from other_channels
     group by contact_id
 )
 
@@ -67,11 +69,25 @@ select
     contact_interactions.first_interaction_at,
     contact_interactions.last_interaction_at,
     coalesce(contact_interactions.interactions, 0) as interactions,
-    {%- for media_type in media_types() + ['other'] %}
+    {%- for media_type in media_types() %}
     coalesce(contact_interactions.{{ media_type }}_interactions, 0)
         as {{ media_type }}_interactions,
     {%- endfor %}
-    contact_interactions.preferred_media_type,
+    coalesce(contact_others.interactions, 0) as other_interactions,
+    -- the most frequent, of several the one used last
+    case
+        when contact_interactions.interactions > 0
+            then greatest(
+                {%- for media_type in media_types() %}
+                struct_pack(
+                    n := contact_interactions.{{ media_type }}_interactions,
+                    at := contact_interactions.last_{{ media_type }}_at,
+                    name := '{{ media_type }}'
+                ),
+                {%- endfor %}
+                contact_others.preferred
+            ).name
+    end as preferred_media_type,
     coalesce(contact_interactions.last_7_days, 0) as interactions_last_7_days,
     coalesce(contact_interactions.last_30_days, 0) as interactions_last_30_days,
     coalesce(contact_interactions.last_90_days, 0) as interactions_last_90_days,
@@ -81,3 +97,4 @@ select
 from listed_contacts
 full outer join contact_interactions
     on listed_contacts.contact_id = contact_interactions.contact_id
+left join contact_others on contact_interactions.contact_id = contact_others.contact_id
