@@ -14,7 +14,7 @@ last_day as (
     select max(day) filter (where is_asked_whole) as day from recent_days
 ),
 
--- one pass, and a group a contact: groups of contact and channel would be several times as many
+-- a group a contact: groups of contact and channel would be several times as many
 contact_interactions as (
     select
         interactions.contact_id,
@@ -39,7 +39,7 @@ contact_interactions as (
     group by interactions.contact_id
 ),
 
--- what the server sends besides the channels that have a column
+-- what the server sends besides the channels that have a column: few, as a rule
 other_channels as (
     select
         contact_id,
@@ -74,7 +74,7 @@ select
         as {{ media_type }}_interactions,
     {%- endfor %}
     coalesce(contact_others.interactions, 0) as other_interactions,
-    -- the most frequent, of several the one used last
+    -- the most frequent, of several the one used last, of several the last by name
     case
         when contact_interactions.interactions > 0
             then greatest(
