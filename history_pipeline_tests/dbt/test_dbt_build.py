@@ -457,7 +457,7 @@ def test_what_goes_on_from_the_last_build_ends_like_one_made_anew(
 ) -> None:
     """An interaction leaves its contact for another one, one comes in between two others, and one
     ends and loses an attribute: what the others' rows say of their neighbours changes too. Beside
-    them, many change by chance."""
+    them, many change in one way or another, and many have only been seen again."""
     shutil.copy(ordinary.warehouse, builder.warehouse)
     environment = {"GWS_TIMEZONE": "Europe/Berlin", "HISTORY_CUSTOM_ATTRIBUTES": NAMES}
 
@@ -521,18 +521,35 @@ _CHANGES = """
     delete from raw_gws.interaction_attributes where interaction_id = 'i2';
 
     create temp table struck as
-    select interaction_id, hash(interaction_id, 7) % 8 as how
-    from raw_gws.interactions where interaction_id like 'many%' and hash(interaction_id) % 6 = 0;
+    select interaction_id, hash(interaction_id, 7) % 20 as how
+    from raw_gws.interactions where interaction_id like 'many%' and hash(interaction_id) % 3 = 0;
     update raw_gws.interactions as held set
         contact_id = case how when 0 then 'm1' when 1 then null when 2 then 'newcomer'
             else held.contact_id end,
-        media_type = case how when 3 then 'workitem' else held.media_type end,
-        started_at = case how when 4 then held.started_at - interval 9 day
-            else held.started_at end,
-        ended_at = case how when 5 then held.started_at + interval 3 day else held.ended_at end,
-        state = case how when 6 then 'Pending' else held.state end,
+        media_type = if(how = 3, 'workitem', held.media_type),
+        started_at = if(how = 4, held.started_at - interval 9 day, held.started_at),
+        ended_at = if(how = 5, held.started_at + interval 3 day, held.ended_at),
+        state = if(how = 6, 'Pending', held.state),
+        requested_contact_id = if(how = 7, 'newcomer', held.requested_contact_id),
+        type_id = if(how = 8, 'Inbound', held.type_id),
+        subject = if(how = 9, 'other', held.subject),
+        uri = if(how = 10, 'other', held.uri),
+        owner_id = if(how = 11, 'other', held.owner_id),
+        owner_user_name = if(how = 12, 'other', held.owner_user_name),
+        owner_first_name = if(how = 13, 'other', held.owner_first_name),
+        owner_last_name = if(how = 14, 'other', held.owner_last_name),
+        source = if(how = 15, 'archive', held.source),
+        seen_in_main = how <> 16,
+        seen_in_archive = how = 17,
+        window_date = if(how = 18, held.window_date - 1, held.window_date),
+        first_seen_at = if(how = 19, timestamptz '2024-04-30 00:00:00+00', held.first_seen_at),
         last_seen_at = timestamptz '2024-05-02 00:00:00+00'
     from struck where struck.interaction_id = held.interaction_id;
+    insert into struck
+    select interaction_id, 20 from raw_gws.interactions
+    where interaction_id like 'many%' and hash(interaction_id) % 3 = 1;
+    update raw_gws.interactions as held set last_seen_at = timestamptz '2024-05-02 00:00:00+00'
+    from struck where struck.interaction_id = held.interaction_id and how = 20;
     update raw_gws.interaction_attributes set value = 'other'
     where interaction_id in (select interaction_id from struck where how = 6);
     insert into raw_gws.changed_interactions select interaction_id from struck;

@@ -8,6 +8,9 @@ channels as (
         coalesce(media_type, 'unknown') as media_type,
         coalesce(type_id, 'unknown') as type_id,
         contact_id,
+        contact_id is not null
+        and coalesce(days_since_previous <> 0, true)
+        and coalesce(days_until_next <> 0, true) as is_contacts_only_one,
         case when duration_seconds >= 0 then duration_seconds end as duration_seconds
     from interactions
 ),
@@ -18,7 +21,10 @@ counted as (
         media_type,
         type_id,
         count(*) as interactions,
-        count(distinct contact_id) as contacts,
+        -- most contacts have one interaction on a day: distinct ones are sought among the others,
+        -- by a case, for with a filter all would be gone through
+        count(*) filter (where is_contacts_only_one)
+        + count(distinct case when not is_contacts_only_one then contact_id end) as contacts,
         quantile_cont(duration_seconds, [0.5, 0.9]) as durations
     from channels
     group by day, media_type, type_id

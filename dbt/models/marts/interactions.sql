@@ -3,7 +3,7 @@
     incremental_strategy='delete+insert',
     unique_key='interaction_id',
     on_schema_change='fail',
-    pre_hook="{{ put_in_sequence_anew() }}"
+    pre_hook=["{{ put_in_sequence_anew() }}", "{{ note_those_only_seen_again() }}"]
 ) }}
 
 with staged as (
@@ -13,6 +13,7 @@ with staged as (
 {% if is_incremental() -%}
 changed as (
     select interaction_id from {{ source('raw_gws', 'changed_interactions') }}
+    anti join only_seen_again using (interaction_id)
 ),
 
 interactions as (
