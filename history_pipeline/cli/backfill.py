@@ -18,6 +18,7 @@ from history_pipeline.cli.display import CollectionProgress, log_console, quiet
 from history_pipeline.cli.exits import Exit
 from history_pipeline.contacts import reading
 from history_pipeline.contacts.directory import get_json, open_session
+from history_pipeline.defs import dbt_ahead
 from history_pipeline.errors import ConfigurationError
 from history_pipeline.gws import wire
 from history_pipeline.gws.insisting import PATIENCE
@@ -60,7 +61,8 @@ def run_backfill(
     layout = identity.open_data_dir(settings.data_dir, server=settings.url, zone=settings.timezone)
     publishing.check_target(layout)
     preflight(settings)
-    attempt = _backfill(settings, layout, days, console, only_failed, patience)
+    with dbt_ahead.begun(layout):
+        attempt = _backfill(settings, layout, days, console, only_failed, patience)
     if attempt is None:
         console.print(f"nothing is left to ask of {days}: every request is answered")
         return Exit.COMPLETE

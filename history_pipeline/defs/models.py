@@ -13,7 +13,7 @@ import dagster as dg
 from packaging.version import Version
 
 from history_pipeline import logs
-from history_pipeline.defs import dbt_project
+from history_pipeline.defs import dbt_ahead, dbt_project
 from history_pipeline.defs.ownership import MODEL_OWNERS
 from history_pipeline.defs.pipeline import Pipeline
 from history_pipeline.errors import Damaged, ModelError
@@ -33,6 +33,7 @@ with without("dbt"):
         DbtCliResource,
         dbt_assets,
     )
+    from dagster_dbt.core import dbt_cli_invocation
     from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 FEW = 4
@@ -206,12 +207,13 @@ def _build(
         publishing.unmark_modelled(layout)
     # without a context, dagster-dbt wants to be told which manifest
     manifest = None if context else _MANIFEST
-    build = cli.cli(
-        ["build", "--exclude-resource-types", "unit_test", *flags],
-        context=context,
-        manifest=manifest,
-        target_path=layout.dbt / "target",
-    )
+    with dbt_ahead.used_by(dbt_cli_invocation):
+        build = cli.cli(
+            ["build", "--exclude-resource-types", "unit_test", *flags],
+            context=context,
+            manifest=manifest,
+            target_path=layout.dbt / "target",
+        )
     build.termination_timeout_seconds = INTERRUPTED_SECONDS
     _processes.append(build.process)
     try:
