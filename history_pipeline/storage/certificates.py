@@ -127,9 +127,9 @@ def _sums_by_day(connection: duckdb.DuckDBPyConnection, runs: list[dict[str, Any
             window_date,
             count(*) filter (where is_interaction),
             count(*) filter (where not is_interaction),
-            sum(md5_number_upper(content)),
-            sum(md5_number_lower(content))
-        from texts
+            sum((digest & {_HALF - 1})::ubigint),
+            sum((digest >> 64)::ubigint)
+        from (select window_date, is_interaction, md5_number(content) as digest from texts)
         group by window_date
         """,
         [first, end],

@@ -22,7 +22,7 @@ MEMORY_LIMIT = os.environ.get("HISTORY_DUCKDB_MEMORY", "1GB")
 LAKE_MEMORY_LIMIT = "64MB"
 """For work on files of the lake while a run goes on: it spills, and memory stays flat."""
 
-LOAD_MEMORY_LIMIT = os.environ.get("HISTORY_DUCKDB_MEMORY", "160MB")
+LOAD_MEMORY_LIMIT = os.environ.get("HISTORY_DUCKDB_MEMORY", "112MB")
 """For loading: five million rows are loaded within it nearly as fast as within MEMORY_LIMIT."""
 
 ROWS_AT_ONCE = 50_000

@@ -31,7 +31,7 @@ from history_pipeline.storage.splitting import COPY_ID, SPLIT, DayCopies
 KEY = "interaction_id, md5_number(asked), window_date"
 """A long list of names is grouped by its digest: it is the same for nearly all rows."""
 
-TOGETHER_BYTES = 12 * 1024 * 1024
+TOGETHER_BYTES = 24 * 1024 * 1024
 """Of the rows that are folded at a time; as many are written meanwhile."""
 
 _WRITERS = 2
