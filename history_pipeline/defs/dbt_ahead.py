@@ -27,17 +27,24 @@ _waiting: list[subprocess.Popen[bytes]] = []
 
 
 @contextlib.contextmanager
-def begun(layout: Layout, seconds: float = HELD_SECONDS) -> Iterator[subprocess.Popen[bytes]]:
+def begun(
+    layout: Layout, seconds: float = HELD_SECONDS
+) -> Iterator[subprocess.Popen[bytes] | None]:
     """Has dbt import what it needs meanwhile, and wait until the block wants it. It is gone with
-    the block, with this process, or when it has waited for too long."""
-    process = subprocess.Popen(
-        [*dbt_project.command(), dbt_child.WAIT],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        # what a process cannot be told later, dagster-dbt tells it at its start
-        env={**os.environ, **dbt_project.environment(layout), "PYTHONUNBUFFERED": "1"},
-    )
+    the block, with this process, or when it has waited for too long. None where it cannot be
+    started: it would have saved some seconds, no more."""
+    try:
+        process = subprocess.Popen(
+            [*dbt_project.command(), dbt_child.WAIT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # what a process cannot be told later, dagster-dbt tells it at its start
+            env={**os.environ, **dbt_project.environment(layout), "PYTHONUNBUFFERED": "1"},
+        )
+    except OSError:
+        yield None
+        return
     with _lock:
         _waiting.append(process)
     timer = threading.Timer(seconds, _end, [process])
@@ -48,6 +55,8 @@ def begun(layout: Layout, seconds: float = HELD_SECONDS) -> Iterator[subprocess.
     finally:
         timer.cancel()
         _end(process)
+        # one that was wanted has ended, unless a signal came just when it was handed over
+        _kill(process)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ so a file is known by path, size and time of change; ledgers never change once t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
@@ -146,7 +146,9 @@ def _load_within(memory_limit: str, layout: Layout, path: Path, now: datetime) -
         connection.execute("commit")
         certificates.keep(connection, layout)
         loaded = _count(connection, len(days), len(windows), given)
-        connection.execute("checkpoint")
+        # it is loaded: memory that is short now is no reason to begin again, and publishing does it
+        with suppress(duckdb.OutOfMemoryException):
+            connection.execute("checkpoint")
     path.chmod(0o600)
     return loaded
 

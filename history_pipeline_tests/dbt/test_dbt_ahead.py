@@ -54,14 +54,32 @@ def test_the_one_that_waits_does_what_it_is_told_once(
         processes = [_helped(starter, tmp_path) for _ in range(2)]
         assert [process is waiting for process in processes] == [True, False]
         assert all("dbt parse" in _said(process) for process in processes)
+    assert waiting is not None
     assert waiting.args == [*dbt_project.command(), "parse", "--help"]
     assert vars(starter)["subprocess"] is subprocess
 
 
 def test_unwanted_it_is_gone_with_the_block(layout: Layout) -> None:
     with dbt_ahead.begun(layout) as waiting:
+        assert waiting is not None
         assert waiting.poll() is None
     assert waiting.poll() is not None
+
+
+def test_wanted_and_still_at_work_it_is_gone_with_the_block(
+    layout: Layout, starter: ModuleType, tmp_path: Path
+) -> None:
+    with dbt_ahead.begun(layout):
+        process = _helped(starter, tmp_path)
+    assert process.returncode is not None
+
+
+def test_where_no_process_can_be_started_the_block_goes_on(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dbt_project, "command", lambda: ["/no/such/program"])
+    with dbt_ahead.begun(layout) as waiting:
+        assert waiting is None
 
 
 @pytest.mark.parametrize("is_killed", [False, True], ids=["waited too long", "killed"])
@@ -69,6 +87,7 @@ def test_where_it_is_gone_another_one_is_started(
     layout: Layout, starter: ModuleType, tmp_path: Path, is_killed: bool
 ) -> None:
     with dbt_ahead.begun(layout, 60.0 if is_killed else 0.0) as waiting:
+        assert waiting is not None
         if is_killed:
             waiting.kill()
         waiting.wait(DEADLINE)
@@ -80,6 +99,7 @@ def test_where_it_is_gone_another_one_is_started(
 def test_it_ends_with_what_has_begun_it(layout: Layout) -> None:
     """What closes when that process is killed is its end of the pipe."""
     with dbt_ahead.begun(layout) as waiting:
+        assert waiting is not None
         assert waiting.stdin is not None
         waiting.stdin.close()
         assert waiting.wait(DEADLINE) == 1

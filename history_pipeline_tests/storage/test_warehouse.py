@@ -6,10 +6,13 @@ import os
 import random
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from history_pipeline.errors import MemoryExhausted, StorageError
@@ -119,6 +122,38 @@ def test_what_little_memory_does_not_do_for_is_loaded_in_more(
     with pytest.raises(MemoryExhausted):
         warehouse._load_within("1MB", lake.layout, lake.layout.warehouse, NOON)
     assert lake.load().interactions == 2_000
+
+
+class _NoRoomToCheckpoint:
+    """A connection that has the memory for all else."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, query: str, *values: Any) -> Any:
+        if query == "checkpoint":
+            raise duckdb.OutOfMemoryException("no room")
+        return self._connection.execute(query, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def test_what_is_loaded_is_not_loaded_again_where_only_the_checkpoint_had_no_room(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def writing(*told: Any, **more: Any) -> Iterator[Any]:
+        with opened(*told, **more) as connection:
+            yield _NoRoomToCheckpoint(connection)
+
+    opened = database.writing
+    lake.run([observation("a")])
+    monkeypatch.setattr(database, "writing", writing)
+    loaded = lake.load()
+    assert (loaded.windows, len(loaded.certificates), loaded.interactions) == (1, 1, 1)
+    monkeypatch.undo()
+    assert len(lake.table("interactions")) == 1
 
 
 def test_a_lake_that_holds_nothing_makes_an_empty_warehouse(lake: Lake) -> None:

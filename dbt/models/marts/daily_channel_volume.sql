@@ -22,7 +22,8 @@ counted as (
         type_id,
         count(*) as interactions,
         -- most contacts have one interaction on a day: distinct ones are sought among the others,
-        -- by a case, for with a filter all would be gone through
+        -- by a case, for with a filter all would be gone through. That those of a day follow each
+        -- other holds where local days do not run backwards, as they last did in 2010, in Newfoundland
         count(*) filter (where is_contacts_only_one)
         + count(distinct case when not is_contacts_only_one then contact_id end) as contacts,
         quantile_cont(duration_seconds, [0.5, 0.9]) as durations
