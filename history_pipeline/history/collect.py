@@ -99,8 +99,9 @@ class Collector:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(self._task.concurrency, max(1, len(contact_ids)))):
                     workers.create_task(self._work(contacts))
-            for request in self._scrutiny.longest(self._task.window):
-                await self._again(request)
+            async with asyncio.TaskGroup() as workers:
+                for request in self._scrutiny.longest(self._task.window):
+                    workers.create_task(self._again(request))
         except BaseExceptionGroup as group:
             raise _first(group) from None
         spared = pc.sum(pc.equal(exempt["source"], Source.MAIN.value)).as_py() or 0

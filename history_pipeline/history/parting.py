@@ -7,6 +7,7 @@ day into the next. Knows days and media types; does not know attempts, sources o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -59,8 +60,14 @@ class Parting:
             await self._one_day(part, answer)
             return
         middle = first + (last - first) // 2
-        await self._cover(first, middle)
-        await self._cover(middle + _DAY, last)
+        # where one fails the other is waited for: cancelled, it would give its place to the next
+        # question while the server is still at work on it
+        halves = (first, middle), (middle + _DAY, last)
+        ended = await asyncio.gather(
+            *(self._cover(*half) for half in halves), return_exceptions=True
+        )
+        for exc in filter(None, ended):
+            raise exc
 
     async def _cover(self, first: date, last: date) -> None:
         reach = last if self._includes_last_day else min(last + _DAY, self.whole.last)

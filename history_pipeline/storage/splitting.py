@@ -121,13 +121,14 @@ class Splitter:
 
     def _flush(self) -> None:
         for day, rows in self._let_go():
-            self._write(day, rows.combine_chunks())
+            self._write(day, rows)
 
     def _let_go(self) -> Iterator[tuple[date, pa.Table]]:
-        """What is held, and is held no more then."""
+        """What is held, and is held no more then. In one piece: from many small ones whatever is
+        done with it takes longer."""
         held, self._held, self._held_bytes = self._held, {}, 0
         for day in sorted(held):
-            yield day, pa.concat_tables(held.pop(day))
+            yield day, pa.concat_tables(held.pop(day)).combine_chunks()
 
     def _write(self, day: date, rows: pa.Table) -> None:
         writer = self._writers.get(day)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -19,7 +20,8 @@ Cell = tuple[date, str]
 @dataclass
 class CuttingServer:
     """`held` is how many interactions there are of each day and media type. `moved` are those that
-    are no longer there once the first question was answered."""
+    are no longer there once the first question was answered. An answer takes some seconds, an
+    earlier one sometimes longer than a later one; `together` is how many were asked for at once."""
 
     held: dict[Cell, int]
     cap: int | None = None
@@ -28,9 +30,19 @@ class CuttingServer:
     moved: frozenset[str] = frozenset()
     contact_id: str = ""
     asked: list[Part] = field(default_factory=list)
+    together: int = 0
+    asking: int = 0
 
     async def ask(self, part: Part) -> Answer:
         self.asked.append(part)
+        answer = self._answer(part)
+        self.asking += 1
+        self.together = max(self.together, self.asking)
+        await asyncio.sleep(1 + part.first.toordinal() % 3)
+        self.asking -= 1
+        return answer
+
+    def _answer(self, part: Part) -> Answer:
         end = part.last + timedelta(days=1) if self.includes_to_date else part.last
         ids = [
             each

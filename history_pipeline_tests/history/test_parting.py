@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from history_pipeline.errors import RequestRefused
+from history_pipeline.gws import payloads
+from history_pipeline.gws.inquiry import Answer
 from history_pipeline.history.parting import Part, Parting
 from history_pipeline.model import REQUESTABLE_MEDIA_TYPES
 from history_pipeline_tests import virtual_time
@@ -110,3 +113,27 @@ def test_two_halves_do_where_they_are_short_enough() -> None:
     server = CuttingServer({(a_day(n), "call"): 2 for n in (0, 1, 2, 9, 10, 11)}, CAP)
     parted(server)
     assert len(server.asked) == 3
+
+
+def test_halves_are_asked_for_at_the_same_time() -> None:
+    server = CuttingServer({(a_day(n), "call"): 2 for n in (0, 1, 2, 9, 10, 11)}, CAP)
+    parted(server)
+    assert server.together == 2
+
+
+def test_where_a_half_fails_the_other_is_waited_for() -> None:
+    server = CuttingServer({(a_day(n), "call"): CAP for n in (0, 11)}, CAP)
+    whole = Part(FIRST, a_day(DAYS - 1))
+
+    async def ask(part: Part) -> Answer:
+        if part.first == whole.first:
+            raise RequestRefused("the first half")
+        return await server.ask(part)
+
+    async def go() -> None:
+        parting = Parting(ask, whole, lambda length: length == server.cap)
+        with pytest.raises(RequestRefused, match="the first half"):
+            await parting.go_through(payloads.array([]))
+        assert server.asked and not server.asking
+
+    virtual_time.run(go())

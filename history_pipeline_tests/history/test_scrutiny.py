@@ -39,6 +39,9 @@ class CuttingAsker:
     """From which of its questions on nothing comes for a contact and source."""
     servers: dict[tuple[str, Source], CuttingServer] = field(default_factory=dict)
     asked: list[tuple[str, Source]] = field(default_factory=list)
+    asking: Counter[tuple[str, Source]] = field(default_factory=Counter)
+    together: int = 0
+    """For how many contacts and sources at once something was asked."""
 
     async def attempt(self, inquiry: Inquiry) -> Answer:
         await asyncio.sleep(0.1)
@@ -54,7 +57,11 @@ class CuttingAsker:
             )
         days = date.fromisoformat(body["fromDate"]), date.fromisoformat(body["toDate"])
         part = Part(*days, body.get("mediaType"), body["sort"] == "desc")
-        return await self.servers[key].ask(part)
+        self.asking[key] += 1
+        self.together = max(self.together, len(+self.asking))
+        answer = await self.servers[key].ask(part)
+        self.asking[key] -= 1
+        return answer
 
     def forget(self, inquiry: Inquiry) -> None: ...
 
@@ -190,6 +197,18 @@ def test_the_longest_answer_of_a_window_is_audited(run: Run) -> None:
     run.collect(contacts(40))
     assert len(landed(run)) == 58 + 39 * 5
     assert run.scrutiny.findings.audited >= 1
+
+
+def test_the_longest_answers_of_both_sources_are_audited_at_the_same_time(tmp_path: Path) -> None:
+    run = Run(tmp_path / "parts", sources=BOTH)
+    run.concurrency = 1
+    run.scrutiny = Scrutiny(0.1, "run")
+    main = answers_of(58, *[5] * 39)
+    archive = answers_of(5, 59, *[5] * 38)
+    run.asker = CuttingAsker(main | {(name, ARCHIVE): held for (name, _), held in archive.items()})
+    account = run.collect(contacts(40))
+    assert account.states == {ANSWERED: 80}
+    assert run.asker.together == 2
 
 
 def test_a_limit_seen_too_late_for_an_earlier_window_is_told(run: Run, tmp_path: Path) -> None:
