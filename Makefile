@@ -11,8 +11,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make demo   run the whole pipeline against the embedded server"
 	@echo "make ui     open Dagster's UI on the same data (http://127.0.0.1:3000)"
-	@echo "make test   run the tests"
-	@echo "make test-slow   run the tests that take more than ten seconds each"
+	@echo "make test   run the quick tests"
+	@echo "make test-slow   run the others: the slow ones, and more cases of the same"
 	@echo "make chaos  faults and kills by the thousand, and half an hour's soak (two hours)"
 	@echo "make bench  races against dlt and the bare loop, into docs/performance.md (hours)"
 	@echo "make bench-missing   of that, only what docs/performance.json does not have yet"

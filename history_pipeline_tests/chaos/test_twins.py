@@ -32,6 +32,7 @@ from history_pipeline_tests.chaos import judging
 from history_pipeline_tests.chaos.histories import History
 from history_pipeline_tests.chaos.playing import play
 from history_pipeline_tests.chaos.test_chaos import COUNTS_AGAIN, COUNTS_AGAIN_UNHEARD
+from history_pipeline_tests.families import mostly_slow
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -228,7 +229,7 @@ TWINS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.fault.__name__)
+@pytest.mark.parametrize("twin", mostly_slow(TWINS, quick=6), ids=lambda twin: twin.fault.__name__)
 def test_the_judge_sees_it(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(judging.complaints(play(twin.history))) == []
     twin.fault(monkeypatch)

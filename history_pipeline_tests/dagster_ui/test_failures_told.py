@@ -28,6 +28,7 @@ from history_pipeline_tests.dagster_ui.receiver import SECRET, Receiver, receivi
 from history_pipeline_tests.dagster_ui.site import Site
 from history_pipeline_tests.dagster_ui.webserver import ui, waited_for
 from history_pipeline_tests.end_to_end.running import PASSWORD, Span, environment, simulator
+from history_pipeline_tests.families import mostly_slow
 
 SPAN = Span(date(2026, 10, 1), date(2026, 10, 4), contacts=10)
 DAYS = {
@@ -114,6 +115,7 @@ def assert_nothing_spilt(told: Any) -> None:
 # -- what is told ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_with_requests_unanswered_is_told_with_its_account(
     configured: Callable[..., Place], receiver: Receiver
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_run_that_answered_everything_is_not_told(
     assert receiver.notices == []
 
 
+@pytest.mark.slow
 def test_a_server_that_falls_silent_is_told_with_what_was_put_down(
     configured: Callable[..., Place], receiver: Receiver
 ) -> None:
@@ -265,7 +268,7 @@ def test_other_peoples_runs_in_the_same_instance_are_not_told(
     assert place.look(receiver.url) == 0
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", mostly_slow([503, 429, 500]))
 def test_a_receiver_that_stumbles_is_tried_again(
     status: int, failed: Place, receiver: Receiver
 ) -> None:
@@ -275,7 +278,7 @@ def test_a_receiver_that_stumbles_is_tried_again(
     assert len(failed.rests) == TRIES - 1
 
 
-@pytest.mark.parametrize(("status", "tries"), [(500, TRIES), (404, 1), (302, 1)])
+@pytest.mark.parametrize(("status", "tries"), mostly_slow([(500, TRIES), (404, 1), (302, 1)]))
 def test_a_notice_that_is_not_taken_is_kept_for_the_next_look(
     status: int, tries: int, failed: Place, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from history_pipeline_tests.families import mostly_slow
+
 if TYPE_CHECKING:
     from conftest import Build, Builder
 
@@ -183,6 +185,7 @@ def test_odd_content_warns_and_lets_the_build_pass(ordinary: Build) -> None:
     assert set(ordinary.statuses.values()) == {"success", "pass", "warn"}
 
 
+@pytest.mark.slow
 def test_a_key_that_occurs_twice_fails_the_build_before_the_marts(builder: Builder) -> None:
     broken = builder.build("broken", two_rows_for_one_interaction)
     assert broken.exit_status != 0
@@ -415,6 +418,7 @@ def test_attributes_have_columns_of_their_own_whatever_their_case(
     assert [row[0] for row in found] == [f"i{n}" for n in range(1, 7)]
 
 
+@pytest.mark.slow
 def test_unit_tests_agree_with_answers_worked_out_by_hand(builder: Builder, empty: Build) -> None:
     shutil.copy(empty.warehouse, builder.warehouse)
     done = builder.dbt("test", "--select", "test_type:unit")
@@ -423,6 +427,7 @@ def test_unit_tests_agree_with_answers_worked_out_by_hand(builder: Builder, empt
     assert "PASS=11" in done.stdout, "ten, and the note of who builds"
 
 
+@pytest.mark.slow
 def test_what_is_built_by_hand_is_noted(builder: Builder, empty: Build) -> None:
     """The pipeline builds everything anew before it publishes; whoever parses or asks for the
     freshness has built nothing."""
@@ -443,7 +448,7 @@ def test_what_is_built_by_hand_is_noted(builder: Builder, empty: Build) -> None:
     builder.warehouse.unlink()
 
 
-@pytest.mark.parametrize("told", ["OrderNo", " ", "null"])
+@pytest.mark.parametrize("told", mostly_slow(["OrderNo", " ", "null"]))
 def test_names_that_are_no_list_do_not_keep_dagster_from_loading(
     builder: Builder, told: str
 ) -> None:

@@ -40,6 +40,8 @@ KEYS = {
     "channel_transitions": ("from_media_type", "to_media_type"),
 }
 
+pytestmark = pytest.mark.slow
+
 ATTRIBUTES = {"OrderNo": "orderno", "orderno": "orderno_2", "a.b": "a_b", "客户等级": "客户等级"}
 """Names that are asked for, and the columns that they must get."""
 
@@ -49,7 +51,6 @@ class Case:
     span: Span
     zone: str | None = None
     """The business zone; the server's where there is none."""
-    is_quick: bool = False
 
 
 CASES = {
@@ -57,7 +58,6 @@ CASES = {
     "New York, clocks go forward; business in Kolkata": Case(
         Span(date(2026, 3, 1), date(2026, 3, 20), "America/New_York", seed=11, contacts=40),
         "Asia/Kolkata",
-        is_quick=True,
     ),
     "Kolkata; business on Lord Howe, where summer is half an hour": Case(
         Span(date(2026, 3, 28), date(2026, 4, 12), "Asia/Kolkata", seed=5, contacts=40),
@@ -83,10 +83,7 @@ class Site:
 
 @pytest.fixture(
     scope="module",
-    params=[
-        pytest.param(case, id=name, marks=[] if case.is_quick else [pytest.mark.slow])
-        for name, case in CASES.items()
-    ],
+    params=[pytest.param(case, id=name) for name, case in CASES.items()],
 )
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

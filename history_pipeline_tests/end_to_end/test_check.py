@@ -15,6 +15,7 @@ from history_pipeline.storage import locks
 from history_pipeline.storage.layout import Layout
 from history_pipeline_tests.end_to_end.running import Span, environment, simulator
 from history_pipeline_tests.end_to_end.test_commands import command
+from history_pipeline_tests.families import mostly_slow
 
 SPAN = Span(date(2026, 10, 1), date(2026, 10, 15), contacts=40, giant=120)
 READING = {"RetrieveContactHistory", "RetrieveInteractionHistory"}
@@ -77,6 +78,7 @@ def test_the_table_has_a_row_for_each_question_and_the_file_what_to_set(tmp_path
     assert told["GWS_PASSWORD"] not in text
 
 
+@pytest.mark.slow
 def test_what_was_written_is_all_that_another_check_needs_but_the_password(
     tmp_path: Path,
 ) -> None:
@@ -87,6 +89,7 @@ def test_what_was_written_is_all_that_another_check_needs_but_the_password(
     assert (first.returncode, again.returncode) == (0, 0), again.stdout + again.stderr
 
 
+@pytest.mark.slow
 def test_a_site_that_is_the_other_way_round_is_told_as_it_is(tmp_path: Path) -> None:
     switches = ("--no-csrf", "--no-ack", "--no-features", "--roles", ",", "--basic-encoding",
                 "iso-8859-1", "--password", "pâss", "--cometd-interval", "1500",
@@ -113,6 +116,7 @@ def test_a_site_that_is_the_other_way_round_is_told_as_it_is(tmp_path: Path) -> 
         assert wording in rows[question]
 
 
+@pytest.mark.slow
 def test_where_the_list_is_the_agents_directory_the_way_out_is_found_and_written(
     tmp_path: Path,
 ) -> None:
@@ -141,6 +145,7 @@ def test_a_file_that_is_there_is_not_overwritten_and_nothing_is_asked(tmp_path: 
     assert (tmp_path / "mine.env").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_given_contact_that_is_unknown_is_status_2(tmp_path: Path) -> None:
     with simulator(SPAN) as url:
         told = environment(url, tmp_path / "data")
@@ -159,7 +164,7 @@ def test_a_wrong_password_is_status_3_and_no_second_try(tmp_path: Path) -> None:
     assert not (tmp_path / "found.env").exists()
 
 
-@pytest.mark.parametrize("writes", [True, False])
+@pytest.mark.parametrize("writes", mostly_slow([True, False]))
 def test_while_another_run_asks_nothing_is_found_out_and_nothing_written(
     tmp_path: Path, writes: bool
 ) -> None:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from history_pipeline_tests.end_to_end.running import PASSWORD, Span, environment, simulator
+from history_pipeline_tests.families import mostly_slow
 
 SPAN = Span(date(2026, 10, 1), date(2026, 10, 8), contacts=8)
 DAYS = ("--from", "2026-10-01", "--to", "2026-10-03")
@@ -76,13 +77,15 @@ def test_several_mistakes_are_all_named_at_once(told: dict[str, str], tmp_path: 
 
 @pytest.mark.parametrize(
     ("arguments", "wording"),
-    [
-        (("--from", "2026-10-03", "--to", "2026-10-01"), "is after"),
-        (("--from", "2026-10-01", "--to", "TODAY"), "has not ended"),
-        (("--from", "2009-01-01", "--to", "2026-10-01"), "HISTORY_START_DATE"),
-        (("--from", "yesterday", "--to", "2026-10-01"), "no day"),
-        (("--from", "2026-10-01"), "--to"),
-    ],
+    mostly_slow(
+        [
+            (("--from", "2026-10-03", "--to", "2026-10-01"), "is after"),
+            (("--from", "2026-10-01", "--to", "TODAY"), "has not ended"),
+            (("--from", "2009-01-01", "--to", "2026-10-01"), "HISTORY_START_DATE"),
+            (("--from", "yesterday", "--to", "2026-10-01"), "no day"),
+            (("--from", "2026-10-01"), "--to"),
+        ]
+    ),
 )
 def test_days_that_cannot_be_asked_for_are_refused(
     told: dict[str, str], tmp_path: Path, arguments: tuple[str, ...], wording: str
@@ -124,7 +127,7 @@ class _Page(http.server.BaseHTTPRequestHandler):
         """Silent."""
 
 
-@pytest.mark.parametrize("contacts", ["gws", "file"])
+@pytest.mark.parametrize("contacts", mostly_slow(["gws", "file"]))
 def test_a_url_that_is_no_gws_is_status_3(
     told: dict[str, str], tmp_path: Path, contacts: str
 ) -> None:

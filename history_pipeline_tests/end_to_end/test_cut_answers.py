@@ -20,6 +20,7 @@ from history_pipeline_tests.end_to_end.running import (
     settings_of,
     simulator,
 )
+from history_pipeline_tests.families import mostly_slow
 
 SPAN = Span(date(2026, 10, 1), date(2026, 10, 20), contacts=30, seed=4, giant=400)
 DAYS = Window(SPAN.start, SPAN.end)
@@ -48,7 +49,13 @@ def uncut(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize(
     "flags",
-    [("--answer-cap", "50"), ("--answer-cap", "23"), ("--answer-cap", "50", "--to-date-excluded")],
+    mostly_slow(
+        [
+            (("--answer-cap", "50"),),
+            (("--answer-cap", "23"),),
+            (("--answer-cap", "50", "--to-date-excluded"),),
+        ]
+    ),
     ids=" ".join,
 )
 def test_what_was_cut_is_loaded_whole(

@@ -16,18 +16,21 @@ from history_pipeline.model import Window
 from history_pipeline.storage import contact_list, publishing, warehouse
 from history_pipeline_tests.end_to_end.place import DAMAGES, PLANNED, Place, copied, spoil
 from history_pipeline_tests.end_to_end.running import rows
+from history_pipeline_tests.families import mostly_slow
 
-damages = pytest.mark.parametrize("damage", DAMAGES)
+damages = pytest.mark.parametrize("damage", mostly_slow(DAMAGES))
 
 
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [
-        *(("observations", damage) for damage in DAMAGES),
-        ("ledger", "no bytes"),
-        ("ledger", "overwritten within"),
-        ("rejects", "cut in half"),
-    ],
+    mostly_slow(
+        [
+            *(("observations", damage) for damage in DAMAGES),
+            ("ledger", "no bytes"),
+            ("ledger", "overwritten within"),
+            ("rejects", "cut in half"),
+        ]
+    ),
 )
 def test_a_damaged_part_is_named_and_once_removed_it_is_asked_for_again(
     broken_off: Place, tmp_path: Path, name: str, damage: str
@@ -88,7 +91,7 @@ def test_a_damaged_day_is_named_and_once_removed_it_is_asked_for_again(
     place.check()
 
 
-@pytest.mark.parametrize("damage", ["cut in half", "overwritten within"])
+@pytest.mark.parametrize("damage", mostly_slow(["cut in half", "overwritten within"]))
 def test_a_damaged_day_that_is_asked_for_anew_is_named_before_it_is_replaced(
     loaded: Place, tmp_path: Path, damage: str
 ) -> None:
@@ -105,12 +108,14 @@ def test_a_damaged_day_that_is_asked_for_anew_is_named_before_it_is_replaced(
 
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [
-        ("ledger.parquet", "no bytes"),
-        ("ledger.parquet", "overwritten within"),
-        ("rejects.parquet", "something else"),
-        ("run.json", "cut in half"),
-    ],
+    mostly_slow(
+        [
+            ("ledger.parquet", "no bytes"),
+            ("ledger.parquet", "overwritten within"),
+            ("rejects.parquet", "something else"),
+            ("run.json", "cut in half"),
+        ]
+    ),
 )
 def test_a_damaged_ledger_is_named_and_once_removed_its_days_are_asked_for_again(
     in_the_lake: Place, tmp_path: Path, name: str, damage: str

@@ -32,6 +32,7 @@ from history_pipeline_tests.end_to_end.running import (
     simulator,
 )
 from history_pipeline_tests.end_to_end.test_world import ASKED, compare
+from history_pipeline_tests.families import mostly_slow
 
 SPAN = Span(date(2026, 10, 1), date(2026, 10, 15), seed=7, contacts=60)
 DAYS = Window(date(2026, 10, 5), date(2026, 10, 9))
@@ -80,16 +81,19 @@ def ran(root: Path, *flags: str, days: Window = DAYS, span: Span = SPAN, **more:
 
 @pytest.mark.parametrize(
     "flags",
-    [
-        (),
-        ("--to-date-excluded",),
-        ("--max-size-refused-above", "150"),
-        ("--max-size-refused-above", "150", "--to-date-excluded", "--errors-with-200"),
-        ("--max-size-cut-at", "67"),
-        ("--max-size-cut-at", "100", "--to-date-excluded"),
-        ("--unassigned", "40"),
-        ("--error-share", "0.1", "--early-share", "0.5"),
-    ],
+    mostly_slow(
+        [
+            ((),),
+            (("--to-date-excluded",),),
+            (("--max-size-refused-above", "150"),),
+            (("--max-size-refused-above", "150", "--to-date-excluded", "--errors-with-200"),),
+            (("--max-size-cut-at", "67"),),
+            (("--max-size-cut-at", "100", "--to-date-excluded"),),
+            (("--unassigned", "40"),),
+            (("--error-share", "0.1", "--early-share", "0.5"),),
+        ],
+        quick=2,
+    ),
     ids=" ".join,
 )
 def test_whichever_way_the_server_is_nothing_of_these_days_is_missing(
@@ -103,6 +107,7 @@ def test_whichever_way_the_server_is_nothing_of_these_days_is_missing(
         assert run.missing_from is None
 
 
+@pytest.mark.slow
 def test_a_server_whose_zone_is_another_hides_nobody(tmp_path: Path) -> None:
     """Bare dates are cut in the server's zone, and days are the configured one's."""
     span = Span(date(2026, 10, 1), date(2026, 10, 15), "Asia/Tokyo", seed=7, contacts=60)
@@ -162,7 +167,7 @@ def test_crowded_days_are_named_and_do_not_count_as_complete(
     assert "smssession) is listed in part only" in caplog.text
 
 
-@pytest.mark.parametrize("full", ["gws", "file"])
+@pytest.mark.parametrize("full", mostly_slow(["gws", "file"]))
 def test_the_full_list_makes_up_for_crowded_days(tmp_path: Path, full: str) -> None:
     listed = tmp_path / "all.csv"
     ids = [contact.contact_id for contact in SPAN.world().contacts()]
@@ -181,6 +186,7 @@ def test_the_full_list_is_not_asked_where_nothing_is_cut(tmp_path: Path) -> None
     assert run.planned < 2 * SPAN.contacts
 
 
+@pytest.mark.slow
 def test_asking_the_rest_makes_up_for_what_a_run_without_the_full_list_has_left(
     tmp_path: Path,
 ) -> None:

@@ -28,6 +28,7 @@ from history_pipeline_tests.end_to_end.running import (
     simulator,
 )
 from history_pipeline_tests.end_to_end.test_commands import command
+from history_pipeline_tests.families import mostly_slow
 
 SPAN = Span(date(2026, 10, 1), date(2026, 10, 8), contacts=30)
 DAYS = Window(SPAN.start, date(2026, 10, 5))
@@ -40,6 +41,7 @@ _IMPATIENT = f"""
 import sys
 from datetime import date
 from history_pipeline.cli.backfill import run_backfill
+from history_pipeline_tests.families import mostly_slow
 from history_pipeline.cli.exits import guarded
 days = map(date.fromisoformat, sys.argv[1:])
 sys.exit(guarded(lambda: sys.exit(run_backfill(*days, patience={PATIENCE}))))
@@ -103,7 +105,7 @@ def impatient(told: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[st
 ENDLESS = {"http-503": "HTTP 503", "http-401": "HTTP 401", "html": "an HTML page"}
 
 
-@pytest.mark.parametrize(("fault", "words"), ENDLESS.items())
+@pytest.mark.parametrize(("fault", "words"), mostly_slow(ENDLESS.items()))
 def test_interruptions_without_end_end_the_run_within_the_bound(
     fault: str, words: str, tmp_path: Path
 ) -> None:
@@ -193,7 +195,7 @@ def stats_of(url: str) -> dict[str, Any]:
         return dict(json.load(reply))
 
 
-@pytest.mark.parametrize("flags", SPENT.values(), ids=SPENT)
+@pytest.mark.parametrize("flags", mostly_slow((each,) for each in SPENT.values()), ids=SPENT)
 def test_each_of_these_spends_one_attempt(flags: tuple[str, ...], tmp_path: Path) -> None:
     patient = {} if "--lost-share" in flags else {"GWS_NOTIFICATION_TIMEOUT": "30"}
     faults, spent = asked(tmp_path, flags, **patient)
@@ -201,7 +203,7 @@ def test_each_of_these_spends_one_attempt(flags: tuple[str, ...], tmp_path: Path
     assert spent == faults
 
 
-@pytest.mark.parametrize("flags", SPARED.values(), ids=SPARED)
+@pytest.mark.parametrize("flags", mostly_slow((each,) for each in SPARED.values()), ids=SPARED)
 def test_none_of_these_spends_an_attempt(flags: tuple[str, ...], tmp_path: Path) -> None:
     calm = {"GWS_NOTIFICATION_TIMEOUT": "30", "GWS_CONCURRENCY": "4"}
     faults, spent = asked(tmp_path, flags, **calm)

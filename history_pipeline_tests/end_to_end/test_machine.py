@@ -32,6 +32,7 @@ from history_pipeline_tests.end_to_end.place import (
 )
 from history_pipeline_tests.end_to_end.running import environment, rows
 from history_pipeline_tests.end_to_end.test_world import ASKED
+from history_pipeline_tests.families import mostly_slow
 
 KILOBYTE = 1024
 
@@ -79,7 +80,7 @@ def test_however_little_room_there_is_each_try_goes_on_from_the_one_before(
     cramped.check()
 
 
-@pytest.mark.parametrize("trouble", ["full", "read-only"])
+@pytest.mark.parametrize("trouble", mostly_slow(["full", "read-only"]))
 def test_a_disk_that_fails_while_parts_are_written_costs_no_part_that_is_whole(
     cramped: Place, tight: Disk, trouble: str
 ) -> None:
@@ -166,7 +167,7 @@ HOLDERS = {
 }
 
 
-@pytest.mark.parametrize(("held", "code"), HOLDERS.values(), ids=HOLDERS)
+@pytest.mark.parametrize(("held", "code"), mostly_slow(HOLDERS.values()), ids=HOLDERS)
 def test_who_holds_the_warehouse_is_named_and_what_was_asked_is_loaded_next_time(
     place: Place, held: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

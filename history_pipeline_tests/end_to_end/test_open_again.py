@@ -207,6 +207,7 @@ async def test_so_it_is_over_months_and_where_the_archiver_has_been_at_it(tmp_pa
     assert archived > [(0,)], "some were in archive alone when they were asked again"
 
 
+@pytest.mark.slow
 async def test_what_never_ends_fades_and_what_there_is_no_room_for_comes_next_time(
     tmp_path: Path,
 ) -> None:
@@ -222,6 +223,7 @@ async def test_what_never_ends_fades_and_what_there_is_no_room_for_comes_next_ti
     assert there.asked_twice() == 0, "what had no room comes next time, and nothing else"
 
 
+@pytest.mark.slow
 async def test_who_reruns_old_days_or_the_same_ones_asks_for_nothing_else(tmp_path: Path) -> None:
     async with site(tmp_path, contacts=40, per_contact=4.0) as there:
         await there.daily(START + timedelta(days=14), lookback=14)
@@ -257,6 +259,7 @@ async def test_contacts_that_were_merged_end_with_one_row_and_the_newest_contact
         assert len(changed) > 2, "the world is too small to prove anything"
 
 
+@pytest.mark.slow
 async def test_interactions_that_were_reassigned_end_with_one_row_and_the_newest_contact(
     tmp_path: Path,
 ) -> None:
@@ -276,6 +279,7 @@ async def test_interactions_that_were_reassigned_end_with_one_row_and_the_newest
         assert moved > 10, "the world is too small to prove anything"
 
 
+@pytest.mark.slow
 async def test_contacts_that_are_gone_spoil_neither_the_run_nor_its_days(tmp_path: Path) -> None:
     merging = {
         "merged_later_share": 0.5,

@@ -131,6 +131,7 @@ RECORDS = st.lists(
 )
 
 
+@pytest.mark.slow
 @few
 @given(RECORDS)
 def test_any_json_is_in_the_warehouse_or_among_its_rejects_and_touches_nothing_else(

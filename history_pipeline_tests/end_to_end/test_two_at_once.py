@@ -174,6 +174,7 @@ def test_no_more_are_in_flight_than_is_configured_however_many_run(tmp_path: Pat
     compare(Layout(tmp_path), SPAN, SPAN.start, SPAN.end)
 
 
+@pytest.mark.slow
 def test_two_that_list_contacts_at_once_both_list_all_at_the_rate_of_one(tmp_path: Path) -> None:
     crowd = Span(date(2026, 10, 1), date(2026, 10, 3), contacts=3_000)
     with simulator(crowd) as url:
@@ -199,6 +200,7 @@ def listed(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         yield url, told
 
 
+@pytest.mark.slow
 def test_while_somebody_asks_check_and_plan_ask_nothing_and_name_the_other(
     listed: tuple[str, dict[str, str]], tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from history_pipeline_tests.end_to_end.running import (
     settings_of,
     simulator,
 )
+from history_pipeline_tests.families import mostly_slow
 
 ASKED = ["OrderNo", "orderno", "a.b", 'in "quotes"', "客户等级", "with, comma", "absent"]
 
@@ -43,7 +44,7 @@ WORLDS = {
 }
 
 
-@pytest.mark.parametrize(("span", "flags"), WORLDS.values(), ids=WORLDS)
+@pytest.mark.parametrize(("span", "flags"), mostly_slow(WORLDS.values(), quick=2), ids=WORLDS)
 def test_the_warehouse_equals_the_world(span: Span, flags: list[str], tmp_path: Path) -> None:
     with simulator(span, *flags) as url:
         settings = settings_of(

@@ -85,6 +85,7 @@ def specs_in(text: str) -> dict[str, Any]:
     return specs
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone(site: Site) -> None:
     text = text_of(site.layout)
     assert len(text.encode()) < 2_000_000
@@ -96,6 +97,7 @@ def test_the_page_stands_alone(site: Site) -> None:
     assert site.layout.report.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_every_chart_can_be_drawn(site: Site) -> None:
     specs = specs_in(text_of(site.layout))
     assert set(specs) == {
@@ -107,6 +109,7 @@ def test_every_chart_can_be_drawn(site: Site) -> None:
     assert pictures.markdown("week", specs["week"]).startswith("![week](data:image/svg+xml;base64,")
 
 
+@pytest.mark.slow
 def test_charts_show_what_the_tables_hold(site: Site) -> None:
     specs = specs_in(text_of(site.layout))
 
@@ -130,6 +133,7 @@ def test_charts_show_what_the_tables_hold(site: Site) -> None:
     assert total("rejects", "records") == held("select count(*) from raw_gws.rejects")
 
 
+@pytest.mark.slow
 def test_no_customers_text_is_on_the_page(site: Site) -> None:
     text = text_of(site.layout).split("<script>")[0]
     for column in ("interaction_id", "contact_id", "subject", "owner_user_name"):
@@ -142,6 +146,7 @@ def test_no_customers_text_is_on_the_page(site: Site) -> None:
         assert not [value for (value,) in found if value in text]
 
 
+@pytest.mark.slow
 def test_an_attribute_named_like_a_word_of_sql_is_a_column(site: Site) -> None:
     names = rows(
         site.layout, "select name, column_name from marts.attribute_names", site.layout.published

@@ -12,6 +12,7 @@ import pytest
 
 from history_pipeline.storage import database, days, splitting
 from history_pipeline.storage.layout import Layout
+from history_pipeline_tests.families import mostly_slow
 from history_pipeline_tests.storage.lake import MAY, NOON, Lake, Row, observation
 
 APART = -1
@@ -56,7 +57,7 @@ def files_of(lake: Lake) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", mostly_slow(range(3)))
 @pytest.mark.parametrize(("rows_at_once", "held"), [(3, 2_000), (50_000, splitting.HELD_BYTES)])
 def test_days_folded_together_are_those_folded_apart(
     tmp_path: Path, seed: int, rows_at_once: int, held: int, monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,7 @@ from history_pipeline.model import Window
 from history_pipeline.storage import files, identity, recutting, warehouse
 from history_pipeline.storage.layout import Layout
 from history_pipeline.storage.schemas import MOMENT
+from history_pipeline_tests.families import mostly_slow
 from history_pipeline_tests.storage.lake import MAY, NOON, Lake, Row, breaking, observation
 
 SERVER, OLD, NEW = "https://gws.example.com", "Europe/Berlin", "America/New_York"
@@ -113,7 +114,7 @@ def test_an_interaction_that_lay_on_two_days_and_lies_on_one_is_folded(tmp_path:
     assert [row["subject"] for row in interactions(lake)] == ["after"]
 
 
-@pytest.mark.parametrize("at", [1, 2, 4, 6, 7, 8, 9])
+@pytest.mark.parametrize("at", mostly_slow([7, 1, 2, 4, 6, 8, 9]))
 def test_killed_and_repeated_it_ends_the_same_and_nobody_uses_it_meanwhile(
     tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

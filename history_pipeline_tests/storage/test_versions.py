@@ -10,6 +10,7 @@ import pytest
 
 from history_pipeline.errors import StorageError
 from history_pipeline.storage import files, forgetting, identity, recutting, warehouse
+from history_pipeline_tests.families import mostly_slow
 from history_pipeline_tests.storage.lake import (
     BOTH,
     MAY,
@@ -120,7 +121,7 @@ def test_a_rebuild_brings_them_back(lake: Lake) -> None:
     assert content(lake) == before
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@pytest.mark.parametrize("at", mostly_slow([2, 1, 3, 4]))
 def test_killed_and_repeated_a_compaction_keeps_each_once(
     lake: Lake, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

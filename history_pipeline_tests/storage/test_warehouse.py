@@ -19,6 +19,7 @@ from history_pipeline.errors import MemoryExhausted, StorageError
 from history_pipeline.model import Contact, Source, Window
 from history_pipeline.storage import contact_list, database, splitting, warehouse, warehouse_days
 from history_pipeline.storage.layout import Layout
+from history_pipeline_tests.families import mostly_slow
 from history_pipeline_tests.storage.lake import (
     BOTH,
     MAY,
@@ -335,7 +336,7 @@ def test_a_moved_interaction_is_left_alone_by_a_load_that_only_meets_its_old_day
     assert content(lake) == rebuilt(lake)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", mostly_slow(range(2)))
 @pytest.mark.parametrize("rows_at_once", [2, 1_000])
 def test_any_runs_loaded_at_any_moments_equal_a_rebuild(
     lake: Lake, seed: int, rows_at_once: int, monkeypatch: pytest.MonkeyPatch

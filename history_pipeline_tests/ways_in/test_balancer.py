@@ -30,6 +30,7 @@ from history_pipeline_tests.ways_in.balancer import (
 )
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.nginx,
     pytest.mark.skipif(NGINX is None, reason="no nginx on the PATH or in /usr/sbin"),
 ]
@@ -82,7 +83,7 @@ def accepted(stats: dict[str, Any]) -> int:
     "sticky",
     [
         pytest.param(BY_SESSION, id="the server's own cookie"),
-        pytest.param(BY_ROUTE, id="a cookie of the balancer's", marks=pytest.mark.slow),
+        pytest.param(BY_ROUTE, id="a cookie of the balancer's"),
     ],
 )
 def test_a_node_that_is_killed_loses_nothing(sticky: str, tmp_path: Path) -> None:
