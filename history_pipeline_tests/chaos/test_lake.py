@@ -10,6 +10,7 @@ import pytest
 from history_pipeline.storage import warehouse
 from history_pipeline.storage.layout import Layout
 from history_pipeline_tests.chaos.lake import complaints, drawn_for_the_lake
+from history_pipeline_tests.families import mostly_slow
 
 IN_A_HURRY, IN_FULL = range(3), range(3, 23)
 
@@ -37,7 +38,7 @@ SPOILS = {
 }
 
 
-@pytest.mark.parametrize(("spoil", "seen_as"), SPOILS.items(), ids=SPOILS.values())
+@pytest.mark.parametrize(("spoil", "seen_as"), mostly_slow(SPOILS.items()), ids=SPOILS.values())
 def test_what_is_wrong_in_the_warehouse_is_seen(
     spoil: str, seen_as: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

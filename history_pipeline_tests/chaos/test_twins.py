@@ -229,7 +229,7 @@ TWINS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("twin", mostly_slow(TWINS, quick=6), ids=lambda twin: twin.fault.__name__)
+@pytest.mark.parametrize("twin", mostly_slow(TWINS, quick=3), ids=lambda twin: twin.fault.__name__)
 def test_the_judge_sees_it(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(judging.complaints(play(twin.history))) == []
     twin.fault(monkeypatch)

@@ -46,6 +46,7 @@ def test_two_sources_fit_a_terminal_of_80_columns() -> None:
     assert max(map(len, drawn(days))) <= 80
 
 
+@pytest.mark.slow
 def test_status_shows_the_calendar_and_the_numbers(
     site: Site, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,6 +81,7 @@ def test_definitions_load_without_any_configuration(
     assert (told["zone"], told["start"], told["together"]) == ("UTC", "2015-01-01", 31)
 
 
+@pytest.mark.slow
 def test_partitions_follow_the_env_file_that_the_settings_read(
     tmp_path: Path, seed_dbt: Callable[[Path], None]
 ) -> None:

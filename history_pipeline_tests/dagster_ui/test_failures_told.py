@@ -138,6 +138,7 @@ def test_a_run_that_ends_with_requests_unanswered_is_told_with_its_account(
     assert_nothing_spilt(notice)
 
 
+@pytest.mark.slow
 def test_a_run_that_answered_everything_is_not_told(
     configured: Callable[..., Place], receiver: Receiver
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from history_pipeline_tests.dagster_ui.site import bare_environment, run_python
 
 CUSTOMER = "Ms Example, 0151 2345"
@@ -37,6 +39,7 @@ with dg.DagsterInstance.ephemeral() as instance:
 """
 
 
+@pytest.mark.slow
 def test_messages_and_events_of_a_run_are_objects_that_name_it(tmp_path: Path) -> None:
     done = run_python(_RUN, cwd=tmp_path, environment=bare_environment())
     assert done.returncode == 0, done.stderr

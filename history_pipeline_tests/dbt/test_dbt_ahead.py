@@ -11,6 +11,7 @@ import pytest
 
 from history_pipeline.defs import dbt_ahead, dbt_project
 from history_pipeline.storage.layout import Layout
+from history_pipeline_tests.families import mostly_slow
 
 DEADLINE = 60
 
@@ -82,7 +83,8 @@ def test_where_no_process_can_be_started_the_block_goes_on(
         assert waiting is None
 
 
-@pytest.mark.parametrize("is_killed", [False, True], ids=["waited too long", "killed"])
+@pytest.mark.slow
+@pytest.mark.parametrize("is_killed", mostly_slow([False, True]), ids=["waited too long", "killed"])
 def test_where_it_is_gone_another_one_is_started(
     layout: Layout, starter: ModuleType, tmp_path: Path, is_killed: bool
 ) -> None:
@@ -96,6 +98,7 @@ def test_where_it_is_gone_another_one_is_started(
         assert "dbt parse" in _said(process)
 
 
+@pytest.mark.slow
 def test_it_ends_with_what_has_begun_it(layout: Layout) -> None:
     """What closes when that process is killed is its end of the pipe."""
     with dbt_ahead.begun(layout) as waiting:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from history_pipeline_tests.families import mostly_slow
-
 if TYPE_CHECKING:
     from conftest import Build, Builder
 
@@ -448,7 +446,8 @@ def test_what_is_built_by_hand_is_noted(builder: Builder, empty: Build) -> None:
     builder.warehouse.unlink()
 
 
-@pytest.mark.parametrize("told", mostly_slow(["OrderNo", " ", "null"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("told", ["OrderNo", " ", "null"])
 def test_names_that_are_no_list_do_not_keep_dagster_from_loading(
     builder: Builder, told: str
 ) -> None:

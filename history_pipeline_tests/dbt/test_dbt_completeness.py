@@ -172,6 +172,7 @@ def random_world(seed: int) -> World:
     return World(contacts, spans, scopes, rejects)
 
 
+@pytest.mark.slow
 def test_the_sweep_counts_as_counting_one_by_one_does(
     models: duckdb.DuckDBPyConnection, completeness_sql: str
 ) -> None:

@@ -106,6 +106,7 @@ def test_a_wrong_password_is_status_3_and_is_not_shown(
     assert "hunter2" not in done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_no_route_is_status_3(told: dict[str, str], tmp_path: Path) -> None:
     done = command({**told, "GWS_URL": "http://127.0.0.1:9"}, "check", cwd=tmp_path)
     assert done.returncode == 3

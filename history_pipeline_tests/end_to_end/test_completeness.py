@@ -245,6 +245,7 @@ def test_after_two_weeks_the_schedule_asks_from_the_first_day_that_is_missing(ho
     assert home.days_scheduled(at_four(TODAY)) == [(7, 1)]
 
 
+@pytest.mark.slow
 def test_a_newcomer_makes_the_schedule_ask_from_the_first_day_again(home: Home) -> None:
     home.list_contacts(IDS[1:])
     home.fill(20, 0)
@@ -298,6 +299,7 @@ def test_asking_the_rest_finds_those_who_were_active_on_days_never_asked(
 # -- one verdict a run ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_archive_that_answered_in_one_window_of_a_run_is_not_unavailable_in_the_next(
     tmp_path: Path,
 ) -> None:

@@ -80,6 +80,7 @@ def test_however_little_room_there_is_each_try_goes_on_from_the_one_before(
     cramped.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", mostly_slow(["full", "read-only"]))
 def test_a_disk_that_fails_while_parts_are_written_costs_no_part_that_is_whole(
     cramped: Place, tight: Disk, trouble: str
@@ -184,6 +185,7 @@ def test_who_holds_the_warehouse_is_named_and_what_was_asked_is_loaded_next_time
     place.check()
 
 
+@pytest.mark.slow
 def test_who_lets_the_warehouse_go_in_time_is_waited_for(place: Place) -> None:
     place.go_on(Window(DAYS.start, DAYS.start + timedelta(days=1)))
     code = f"{OPEN.format(False)}; import threading, os; threading.Timer(1, os._exit, [0]).start()"

@@ -55,6 +55,7 @@ def test_the_warehouse_equals_the_world(span: Span, flags: list[str], tmp_path: 
     compare(open_layout(settings), span, span.start, span.end)
 
 
+@pytest.mark.slow
 def test_days_at_the_edge_are_cut_where_the_zone_says(tmp_path: Path) -> None:
     first, end = date(2026, 10, 20), date(2026, 10, 27)
     with simulator(AUTUMN) as url:
@@ -64,6 +65,7 @@ def test_days_at_the_edge_are_cut_where_the_zone_says(tmp_path: Path) -> None:
     compare(open_layout(settings), AUTUMN, first, end)
 
 
+@pytest.mark.slow
 def test_a_rerun_changes_nothing_but_when_things_were_last_seen(tmp_path: Path) -> None:
     days = Window(date(2026, 10, 10), date(2026, 10, 20))
     with simulator(AUTUMN) as url:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from history_pipeline.gws.limiting import BEGINNING, Limiter
+from history_pipeline_tests.families import mostly_slow
 from history_pipeline_tests.neighbours.playing import (
     Fixed,
     Service,
@@ -40,10 +41,12 @@ class Traced(Limiter):
 
 @pytest.mark.parametrize(
     ("shape", "best"),
-    [
-        (Shape("few, alike", 6, 0.5, alike), 5),
-        (Shape("8, heavy tail", 8, 1.0, heavy), 8),
-    ],
+    mostly_slow(
+        [
+            (Shape("few, alike", 6, 0.5, alike), 5),
+            (Shape("8, heavy tail", 8, 1.0, heavy), 8),
+        ]
+    ),
     ids=lambda each: getattr(each, "name", None),
 )
 def test_agents_notice_less_than_a_tenth_and_nine_tenths_of_the_best_are_reached(

@@ -58,7 +58,9 @@ def files_of(lake: Lake) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("seed", mostly_slow(range(3)))
-@pytest.mark.parametrize(("rows_at_once", "held"), [(3, 2_000), (50_000, splitting.HELD_BYTES)])
+@pytest.mark.parametrize(
+    ("rows_at_once", "held"), mostly_slow([(50_000, splitting.HELD_BYTES), (3, 2_000)])
+)
 def test_days_folded_together_are_those_folded_apart(
     tmp_path: Path, seed: int, rows_at_once: int, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,6 +113,7 @@ def a_life(lake: Lake) -> None:
          in_state("Moved", 3, window_date=date(2024, 5, 2)), in_state("Stopped", 4, **ENDED))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_rebuild_brings_them_back(lake: Lake) -> None:
     a_life(lake)
     before = content(lake)

@@ -337,7 +337,7 @@ def test_a_moved_interaction_is_left_alone_by_a_load_that_only_meets_its_old_day
 
 
 @pytest.mark.parametrize("seed", mostly_slow(range(2)))
-@pytest.mark.parametrize("rows_at_once", [2, 1_000])
+@pytest.mark.parametrize("rows_at_once", mostly_slow([1_000, 2]))
 def test_any_runs_loaded_at_any_moments_equal_a_rebuild(
     lake: Lake, seed: int, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,6 +106,7 @@ def test_a_proxy_that_is_not_there_is_named_without_its_credentials(
     assert_nothing_spilt(caplog.text + shown(caught.value))
 
 
+@pytest.mark.slow
 @clients
 def test_a_proxy_that_cannot_reach_the_server_is_named(
     ask: Client, private: Authority, tmp_path: Path
