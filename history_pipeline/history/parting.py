@@ -14,6 +14,7 @@ from datetime import date, timedelta
 
 import msgspec
 
+from history_pipeline.errors import PipelineError
 from history_pipeline.gws import payloads
 from history_pipeline.gws.inquiry import Answer
 from history_pipeline.model import REQUESTABLE_MEDIA_TYPES
@@ -66,8 +67,9 @@ class Parting:
         ended = await asyncio.gather(
             *(self._cover(*half) for half in halves), return_exceptions=True
         )
-        for exc in filter(None, ended):
-            raise exc
+        if failures := [exc for exc in ended if exc is not None]:
+            # one question's end must not hide a fault of ours
+            raise next((exc for exc in failures if not isinstance(exc, PipelineError)), failures[0])
 
     async def _cover(self, first: date, last: date) -> None:
         reach = last if self._includes_last_day else min(last + _DAY, self.whole.last)

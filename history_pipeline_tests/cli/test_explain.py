@@ -17,6 +17,8 @@ from history_pipeline.storage import tracing
 from history_pipeline.storage.layout import Layout
 from history_pipeline_tests.cli.conftest import SPAN, Site
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def _as_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -35,7 +37,6 @@ def told_of(interaction_id: str, capfd: pytest.CaptureFixture[str]) -> str:
     return capfd.readouterr().out
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_as_told")
 def test_the_whole_way_of_an_interaction_is_told(
     site: Site, capfd: pytest.CaptureFixture[str]
@@ -63,7 +64,6 @@ def test_the_whole_way_of_an_interaction_is_told(
     assert subject not in told
 
 
-@pytest.mark.slow
 def test_what_is_told_agrees_with_the_tables(site: Site) -> None:
     for interaction_id, requested, source in of(
         site,
@@ -89,7 +89,6 @@ def test_what_is_told_agrees_with_the_tables(site: Site) -> None:
         assert len(found.certificates) == len(found.modelled) == len(found.versions) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_as_told")
 def test_a_record_that_was_set_aside_is_told_with_its_reason(
     site: Site, capfd: pytest.CaptureFixture[str]
@@ -105,7 +104,6 @@ def test_a_record_that_was_set_aside_is_told_with_its_reason(
     assert reason in told
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_as_told")
 def test_an_id_that_nobody_has_seen_is_a_wrong_argument(
     capfd: pytest.CaptureFixture[str],
@@ -116,7 +114,6 @@ def test_an_id_that_nobody_has_seen_is_a_wrong_argument(
     assert "it's [nobody]" in told
 
 
-@pytest.mark.slow
 def test_what_is_not_loaded_yet_is_told_from_the_lake(site: Site, tmp_path: Path) -> None:
     ((interaction_id,),) = of(site, "select min(interaction_id) from marts.interactions")
     shutil.copytree(site.layout.lake, tmp_path / "lake")

@@ -11,7 +11,6 @@ import pytest
 
 from history_pipeline.defs import dbt_ahead, dbt_project
 from history_pipeline.storage.layout import Layout
-from history_pipeline_tests.families import mostly_slow
 
 DEADLINE = 60
 
@@ -84,7 +83,7 @@ def test_where_no_process_can_be_started_the_block_goes_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_killed", mostly_slow([False, True]), ids=["waited too long", "killed"])
+@pytest.mark.parametrize("is_killed", [False, True], ids=["waited too long", "killed"])
 def test_where_it_is_gone_another_one_is_started(
     layout: Layout, starter: ModuleType, tmp_path: Path, is_killed: bool
 ) -> None:

@@ -137,3 +137,12 @@ def test_where_a_half_fails_the_other_is_waited_for() -> None:
         assert server.asked and not server.asking
 
     virtual_time.run(go())
+
+
+def test_a_fault_of_ours_is_not_hidden_by_a_half_that_failed() -> None:
+    async def ask(part: Part) -> Answer:
+        raise RequestRefused("the first half") if part.first == FIRST else KeyError("ours")
+
+    parting = Parting(ask, Part(FIRST, a_day(DAYS - 1)), lambda length: False)
+    with pytest.raises(KeyError, match="ours"):
+        virtual_time.run(parting.go_through(payloads.array([])))
