@@ -195,7 +195,6 @@ def _build(
     it has ended when the block is left, however that comes about."""
     with database.writing(layout.warehouse, layout.scratch):
         pass  # whoever else has it open is waited for here; dbt would not wait
-    os.environ.update(dbt_project.environment(layout) | dbt_project.variables(settings))
     executable, *told = dbt_project.command()
     cli = Dbt(
         project_dir=str(dbt_project.directory()),
@@ -207,7 +206,8 @@ def _build(
         publishing.unmark_modelled(layout)
     # without a context, dagster-dbt wants to be told which manifest
     manifest = None if context else _MANIFEST
-    with dbt_ahead.used_by(dbt_cli_invocation):
+    variables = dbt_project.environment(layout) | dbt_project.variables(settings)
+    with _environment(variables), dbt_ahead.used_by(dbt_cli_invocation):
         build = cli.cli(
             ["build", "--exclude-resource-types", "unit_test", *flags],
             context=context,
@@ -221,6 +221,22 @@ def _build(
             yield build
     finally:
         end_builds()
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """The environment that dagster-dbt hands on to dbt. It is as before when the block is left: a
+    dbt that somebody starts later is not the pipeline's."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def end_builds() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -108,7 +109,9 @@ def site(
             layout = open_layout(settings)
             goes_on = models.build_flags(layout, settings) == []
             assert goes_on == (days.start == late)
+            before = dict(os.environ)
             models.publish(layout, settings)
+            assert dict(os.environ) == before
             assert not models._are_old(layout, settings)
         elsewhere = settings.model_copy(update={"business_timezone": "Pacific/Auckland"})
         assert models._are_old(layout, elsewhere)
