@@ -94,11 +94,13 @@ class Recorder:
         self._ordinal = parts.next_ordinal(directory)
         self._filling = _Filling()
         self._landed = self._rejected = 0
+        self._began_at = 0.0
         self._writing: asyncio.Task[None] | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
 
     async def __aenter__(self) -> Recorder:
+        self._began_at = asyncio.get_running_loop().time()
         self._ticker = asyncio.create_task(self._tick(), name="part-writer")
         return self
 
@@ -106,7 +108,8 @@ class Recorder:
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.wait({self._ticker})
-        await self._flush()
+        await self._written()
+        self._begin_part()
         await self._written()
         self._raise_failure()
 
@@ -169,17 +172,28 @@ class Recorder:
     async def room(self) -> None:
         """Returns when there is room for more. Raises StorageError where writing failed."""
         self._raise_failure()
-        if self._filling.is_full:
-            await self._flush()
+        while self._filling.is_full:
+            # of all that wait here one begins the part, and the others find room or wait for it
+            if self._writing is None:
+                self._begin_part()
+            else:
+                await self._written()
             self._raise_failure()
 
     async def _tick(self) -> None:
+        now = asyncio.get_running_loop().time
         while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            await self._flush()
+            rest = self._began_at + FLUSH_SECONDS - now()
+            if rest > 0:
+                await asyncio.sleep(rest)
+            elif self._writing is None:
+                self._begin_part()
+            else:
+                await self._written()
 
-    async def _flush(self) -> None:
-        await self._written()
+    def _begin_part(self) -> None:
+        """Has what was filled written, off the loop. None may be being written."""
+        self._began_at = asyncio.get_running_loop().time()
         self._flatten_waiting()
         if not self._filling.ledger or self._failure is not None:
             return
@@ -187,16 +201,14 @@ class Recorder:
         ordinal, self._ordinal = self._ordinal, self._ordinal + 1
         self._writing = asyncio.create_task(asyncio.to_thread(self._write, full, ordinal))
         # known at once, not with the next part: until then more would be asked, and lost
-        self._writing.add_done_callback(self._note_failure)
+        self._writing.add_done_callback(self._note_end)
 
     async def _written(self) -> None:
-        while self._writing is not None:
-            writing = self._writing
-            await asyncio.wait({writing})
-            if self._writing is writing:
-                self._writing = None
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
 
-    def _note_failure(self, writing: asyncio.Task[None]) -> None:
+    def _note_end(self, writing: asyncio.Task[None]) -> None:
+        self._writing = None
         if not writing.cancelled():
             self._failure = self._failure or writing.exception()
 

@@ -42,7 +42,7 @@ from history_pipeline.history.flatten import Flattener
 from history_pipeline.history.recording import FLUSH_ROWS, STRETCH, Recorder
 from history_pipeline.history.scrutiny import Scrutiny
 from history_pipeline.history.verdicts import Verdicts
-from history_pipeline.model import Outcome, RequestState, Source
+from history_pipeline.model import HistoryRequest, Outcome, RequestState, Source
 from history_pipeline.storage import parts
 from history_pipeline_tests import virtual_time
 from history_pipeline_tests.history.answers import RUN_AT, WINDOW, record
@@ -529,6 +529,30 @@ def test_what_waits_in_memory_is_bounded(run: Run) -> None:
     ]
     assert sum(sizes) == 32 * some - sum(range(32))
     assert max(sizes) <= FLUSH_ROWS + (run.concurrency + 1) * some + STRETCH // 70
+
+
+def test_who_waits_for_room_begins_no_part_of_its_own(run: Run) -> None:
+    """Two find the part full while the one before it has just been written."""
+    request = HistoryRequest("c0000", WINDOW, MAIN)
+    outcome = Outcome(request, RequestState.FAILED, START, 1, 0.0, "HTTP 500")
+
+    async def parts_begun() -> int:
+        recorder = Recorder(
+            run.directory, Flattener(ZoneInfo("UTC")), run_at=RUN_AT, asked=(), now=lambda: START
+        )
+        async with recorder:
+            for _ in range(2):
+                for _ in range(FLUSH_ROWS):
+                    recorder.settle(outcome)
+                rooms = asyncio.gather(recorder.room(), recorder.room())
+                for _ in range(5):  # no time passes, so the part is still being written
+                    await asyncio.sleep(0)
+                recorder.settle(outcome)
+                await rooms
+                await asyncio.sleep(0.01)
+            return len(parts.whole(run.directory))
+
+    assert virtual_time.run(parts_begun()) == 2
 
 
 # -- killed and resumed ---------------------------------------------------------------------------
