@@ -162,7 +162,7 @@ def _at_least(what: str, least: float, value: Any) -> Figure:
     return (
         what,
         f"≥ {least:g}",
-        NONE if value is None else f"{value:.3g}",
+        NONE if value is None else f"{value:.4g}",
         (None if value is None else bool(value >= least)),
     )
 
@@ -171,7 +171,7 @@ def _at_most(what: str, most: float, value: Any) -> Figure:
     return (
         what,
         f"≤ {most:g}",
-        NONE if value is None else f"{value:.3g}",
+        NONE if value is None else f"{value:.4g}",
         (None if value is None else bool(value <= most)),
     )
 
