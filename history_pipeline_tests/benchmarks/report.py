@@ -211,7 +211,9 @@ def _race(title: str, race: Result) -> str:
         "| first row after s |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, taken in race["contenders"].items():
+    # the order of the names: that of a race depends on whether it was read back from the file
+    for name in (each for each in NAMES if each in race["contenders"]):
+        taken = race["contenders"][name]
         seconds = taken["seconds"]
         lines.append(
             f"| {NAMES[name]} | {race['requests'] / seconds:,.0f} "

@@ -39,7 +39,7 @@ from history_pipeline.gws.wire import Filter
 from history_pipeline.history.account import Account
 from history_pipeline.history.collect import Collector, Task
 from history_pipeline.history.flatten import Flattener
-from history_pipeline.history.recording import FLUSH_ROWS, STRETCH, Recorder
+from history_pipeline.history.recording import FLUSH_ROWS, FLUSH_SECONDS, STRETCH, Recorder
 from history_pipeline.history.scrutiny import Scrutiny
 from history_pipeline.history.verdicts import Verdicts
 from history_pipeline.model import HistoryRequest, Outcome, RequestState, Source
@@ -553,6 +553,29 @@ def test_who_waits_for_room_begins_no_part_of_its_own(run: Run) -> None:
             return len(parts.whole(run.directory))
 
     assert virtual_time.run(parts_begun()) == 2
+
+
+def test_what_is_put_down_is_on_the_disk_in_time(run: Run) -> None:
+    """However little it is, nothing waits longer than for the next part."""
+    request = HistoryRequest("c0000", WINDOW, MAIN)
+    outcome = Outcome(request, RequestState.FAILED, START, 1, 0.0, "HTTP 500")
+    pause = 0.1
+
+    async def longest_wait() -> float:
+        recorder = Recorder(
+            run.directory, Flattener(ZoneInfo("UTC")), run_at=RUN_AT, asked=(), now=lambda: START
+        )
+        waits = []
+        async with recorder:
+            for put_down in range(1, 101):
+                recorder.settle(outcome)
+                await asyncio.sleep(pause)
+                ledgers = [part / parts.LEDGER_FILE for part in parts.whole(run.directory)]
+                on_disk = sum(pq.read_metadata(ledger).num_rows for ledger in ledgers)
+                waits.append((put_down - on_disk) * pause)
+        return max(waits)
+
+    assert virtual_time.run(longest_wait()) <= FLUSH_SECONDS + pause
 
 
 # -- killed and resumed ---------------------------------------------------------------------------
