@@ -7,8 +7,8 @@ up, that column goes value by value. Nothing that is not text is lost: it is kep
 from __future__ import annotations
 
 import json
-from itertools import chain, repeat
-from operator import itemgetter
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -17,12 +17,11 @@ import pyarrow as pa
 
 from history_pipeline.storage.schemas import ATTRIBUTES
 
-Record = dict[str, Any]
+Object = dict[str, Any]
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _NAME, _VALUE, _VALUE_TYPE = (ATTRIBUTES.value_type.field(n).type for n in range(3))
 _NOT_TEXT = (pa.ArrowTypeError, pa.ArrowInvalid)
-_USUAL_TYPES = ({dict}, {type(None)}, {dict, type(None)})
 _TYPE_NAMES = {
     str: "string",
     bool: "boolean",
@@ -39,15 +38,7 @@ def to_json(value: Any) -> str:
     return _encode(value).decode()
 
 
-def field(records: list[Record], name: str) -> list[Any]:
-    """One value a record; a field that is not there is null."""
-    try:
-        return list(map(itemgetter(name), records))
-    except KeyError:
-        return [record.get(name) for record in records]
-
-
-def texts(values: list[Any]) -> pa.StringArray:
+def texts(values: Sequence[Any]) -> pa.StringArray:
     """Values as they are; what is neither text nor null, as JSON."""
     try:
         return pa.array(values, pa.string())
@@ -58,7 +49,7 @@ def texts(values: list[Any]) -> pa.StringArray:
         )
 
 
-def only_texts(values: list[Any]) -> pa.StringArray:
+def only_texts(values: Sequence[Any]) -> pa.StringArray:
     """Values that are text; null for all others."""
     try:
         return pa.array(values, pa.string())
@@ -66,38 +57,14 @@ def only_texts(values: list[Any]) -> pa.StringArray:
         return pa.array([value if type(value) is str else None for value in values], pa.string())
 
 
-def taken(records: list[Record], name: str) -> list[Any]:
-    """Like `field`, and the records have it no more: in the end they hold what nobody took."""
-    return list(map(dict.pop, records, repeat(name), repeat(None)))
+def objects(values: Sequence[Object | None]) -> pa.StringArray:
+    """Objects as JSON; null where there is none."""
+    if not any(values):
+        return pa.nulls(len(values), pa.string())
+    return pa.array([to_json(value) if value else None for value in values], pa.string())
 
 
-def objects_taken(records: list[Record], name: str) -> list[Record]:
-    """One object a record, empty where there is none. What is there and no object stays there."""
-    values = taken(records, name)
-    if set(map(type, values)) not in _USUAL_TYPES:
-        for row, value in enumerate(values):
-            if value is not None and type(value) is not dict:
-                records[row][name] = value
-                values[row] = None
-    return [value or {} for value in values]
-
-
-def put_back(records: list[Record], name: str, objects: list[Record]) -> None:
-    """What is left of objects that were taken."""
-    if any(objects):
-        for record, left in zip(records, objects, strict=True):
-            if left:
-                record[name] = left
-
-
-def rests(records: list[Record]) -> pa.StringArray:
-    """What is left of each record, as a JSON object; null where nothing is."""
-    if not any(records):
-        return pa.nulls(len(records), pa.string())
-    return pa.array([to_json(record) if record else None for record in records], pa.string())
-
-
-def attributes(named: list[Record]) -> pa.ListArray:
+def attributes(named: Sequence[Object]) -> pa.ListArray:
     """ATTRIBUTES of one object a row: its names exactly as they are."""
     ends = np.zeros(len(named) + 1, np.int32)
     np.cumsum(np.fromiter(map(len, named), np.int32, len(named)), out=ends[1:])
@@ -114,7 +81,7 @@ def attributes(named: list[Record]) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(ends), rows, type=ATTRIBUTES)
 
 
-def spoken_of(named: list[Record], asked: tuple[str, ...]) -> pa.StringArray:
+def spoken_of(named: Sequence[Object], asked: tuple[str, ...]) -> pa.StringArray:
     """The names that each answer speaks of, as a JSON list: those asked for, and those sent
     unasked. Only these are replaced by it."""
     usual, known = to_json(asked), set(asked)

@@ -14,6 +14,7 @@ import contextlib
 import gc
 import hashlib
 import itertools
+import operator
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +26,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from history_pipeline.gws import payloads
-from history_pipeline.history import columns, instants
-from history_pipeline.history.columns import Record
+from history_pipeline.history import columns, instants, records
 from history_pipeline.history.instants import Instants, LocalDays, Numbers, Truths
+from history_pipeline.history.records import Owner, Record, Unread
 from history_pipeline.model import HistoryRequest, Source
 from history_pipeline.storage.schemas import MOMENT, OBSERVATIONS, REJECTS
 
@@ -46,10 +47,12 @@ _TEXT_COLUMNS = {
     "subject": "subject",
     "uri": "uri",
     "startDate": "started_at_text",
+    "endDate": "ended_at_text",
 }
-_OWNER, _ATTRIBUTES = "ownerInformation", "customAttributes"
+_NOBODY = Owner()
 _ZONE_SAMPLE = 256
 _HOUR = 3_600_000_000
+_NO_REJECTS = REJECTS.empty_table()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Flattener:
     ) -> Flattened:
         batch = _Batch(answers)
         if self._forgotten:
-            contact_ids = columns.field(batch.records, "contactId")
+            contact_ids = batch.field("contactId")
             batch.keep(np.array([each not in self._forgotten for each in contact_ids], np.bool_))
         started = batch.set_unreadable_starts_aside()
         offsets = self._days.offsets(started.micros)
@@ -145,21 +148,23 @@ class _Batch:
 
     def __init__(self, answers: Sequence[Answered]) -> None:
         self.answers = answers
-        self.records: list[Record] = []
         self._rejects: list[tuple[int, int, str]] = []
-        read = [_read(each.records) for each in answers]
+        read = [records.read(each.records) for each in answers]
         sizes = np.fromiter(map(len, read), np.int64, len(read))
         self.answer = np.repeat(np.arange(len(answers)), sizes)
         self._place = np.arange(self.answer.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        self.records = list(itertools.chain.from_iterable(read))
-        if set(map(type, self.records)) - {dict}:
+        self.records: list[Any] = list(itertools.chain.from_iterable(read))
+        if Unread in set(map(type, self.records)):
             self._set_aside(
                 {
-                    row: "not_readable_json" if record is _UNREADABLE else "not_an_object"
+                    row: record.reason
                     for row, record in enumerate(self.records)
-                    if type(record) is not dict
+                    if type(record) is Unread
                 }
             )
+
+    def field(self, name: str) -> list[Any]:
+        return list(map(operator.attrgetter(name), self.records))
 
     def keep(self, is_kept: Truths) -> None:
         """Drops all other records."""
@@ -179,7 +184,7 @@ class _Batch:
 
     def set_unreadable_starts_aside(self) -> Instants:
         """When each record that is left started."""
-        texts = columns.field(self.records, "startDate")
+        texts = self.field("startDate")
         found = instants.instants(columns.only_texts(texts))
         if found.is_read.all():
             return found
@@ -189,7 +194,7 @@ class _Batch:
 
     def set_unusable_ids_aside(self) -> Truths:
         """Which records are left."""
-        ids = columns.field(self.records, "id")
+        ids = self.field("id")
         try:
             if all(map(str.strip, ids)):
                 return np.ones(len(ids), np.bool_)
@@ -218,6 +223,8 @@ class _Batch:
 
     def reject_table(self) -> pa.Table:
         """In the order in which the records came."""
+        if not self._rejects:
+            return _NO_REJECTS
         apart = {
             answer: payloads.records(self.answers[answer].records)
             for answer in {answer for answer, _, _ in self._rejects}
@@ -226,30 +233,13 @@ class _Batch:
             _reject(self.answers[answer], apart[answer][place], reason)
             for answer, place, reason in sorted(self._rejects)
         ]
-        values: Any = zip(*rows, strict=True) if rows else [[] for _ in REJECTS]
         return pa.table(
-            [pa.array(each, kind.type) for each, kind in zip(values, REJECTS, strict=True)],
+            [
+                pa.array(each, kind.type)
+                for each, kind in zip(zip(*rows, strict=True), REJECTS, strict=True)
+            ],
             schema=REJECTS,
         )
-
-
-_UNREADABLE = object()
-_decode = msgspec.json.Decoder().decode
-
-
-def _read(answer: msgspec.Raw) -> list[Any]:
-    """Every record of an answer; where one cannot be decoded, the others still are."""
-    try:
-        return payloads.decoded(answer)
-    except payloads.UNDECODABLE:
-        return [_read_apart(record) for record in payloads.records(answer)]
-
-
-def _read_apart(record: msgspec.Raw) -> Any:
-    try:
-        return _decode(record)
-    except payloads.UNDECODABLE:
-        return _UNREADABLE
 
 
 def _reason(start: Any) -> str:
@@ -290,32 +280,27 @@ def _reject(answer: Answered, record: msgspec.Raw, reason: str) -> tuple[Any, ..
 def _observations(
     batch: _Batch, started_at: Numbers, days: Numbers, run_at: int, asked: tuple[str, ...]
 ) -> pa.Table:
-    records, rows = batch.records, len(batch.records)
-    named = columns.objects_taken(records, _ATTRIBUTES)
-    owners = columns.objects_taken(records, _OWNER)
-    ended_texts = columns.taken(records, "endDate")
+    rows = len(batch.records)
+    fields = _fields(Record, batch.records)
+    owners = _fields(Owner, [each or _NOBODY for each in fields["ownerInformation"]])
+    named = [each or {} for each in fields["customAttributes"]]
     arrays: dict[str, Any] = {
-        column: columns.texts(columns.taken(records, name))
-        for name, column in _TEXT_COLUMNS.items()
+        column: columns.texts(values[name])
+        for values, names in ((fields, _TEXT_COLUMNS), (owners, _OWNER_COLUMNS))
+        for name, column in names.items()
     }
-    arrays |= {
-        column: columns.texts(columns.taken(owners, name))
-        for name, column in _OWNER_COLUMNS.items()
-    }
-    arrays["ended_at_text"] = columns.texts(ended_texts)
-    columns.put_back(records, _OWNER, owners)
     asked_for = columns.texts([each.request.contact_id for each in batch.answers])
-    sources = columns.texts([each.request.source.value for each in batch.answers])
+    sources = columns.texts([each.request.source for each in batch.answers])
     observed = pa.array([each.observed_at for each in batch.answers], MOMENT)
     arrays["requested_contact_id"] = asked_for.take(pa.array(batch.answer))
     arrays["source"] = sources.take(pa.array(batch.answer))
     arrays["observed_at"] = observed_at = observed.take(pa.array(batch.answer))
     # an end that cannot be read leaves the interaction open; its text is kept beside it
-    ended = instants.instants(columns.only_texts(ended_texts))
+    ended = instants.instants(columns.only_texts(fields["endDate"]))
     arrays |= {
         "started_at": _moments(started_at),
         "ended_at": _moments(ended.micros, ~ended.is_read),
-        "extra": columns.rests(records),
+        "extra": columns.objects(records.rests(batch.records)),
         "window_date": pa.array(days.astype(np.int32)).cast(pa.date32()),
         "attributes": columns.attributes(named),
         "run_at": pa.repeat(pa.scalar(run_at, MOMENT), rows),
@@ -332,6 +317,14 @@ def _observations(
         "superseded_at": pa.nulls(rows, MOMENT),
     }
     return pa.table([arrays[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
+
+
+def _fields(kind: type[msgspec.Struct], structs: list[Any]) -> dict[str, Sequence[Any]]:
+    """The values of each field, one a struct."""
+    names = kind.__struct_fields__
+    # not strict: what has a rest has a field more, at its end
+    columns_ = zip(*map(msgspec.structs.astuple, structs), strict=False)
+    return dict(zip(names, columns_, strict=False)) if structs else dict.fromkeys(names, ())
 
 
 def _moments(micros: Numbers, is_null: Truths | None = None) -> pa.TimestampArray:

@@ -2,7 +2,7 @@
 
 The form is `2016-03-04 09:15:00.000+0200` (API guide, samples of RetrieveContactHistory): the
 offset is part of it, and a text without one names no instant. Texts of just this form are read
-all at once, any other one by one.
+all at once by Arrow, unless one of them names no instant; any other one by one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from history_pipeline.storage.schemas import MOMENT
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
@@ -65,21 +67,22 @@ class Instants:
 
 def instants(texts: pa.StringArray) -> Instants:
     """Reads every text; null is no instant."""
-    texts_ = texts.fill_null("")
-    ends = np.frombuffer(texts_.buffers()[1], np.int32)[texts_.offset :][: len(texts_) + 1]
-    usual = np.flatnonzero(np.diff(ends) == len(_FORM))
+    ends = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
+    is_usual = np.diff(ends) == len(_FORM)
+    if is_usual.all():
+        found = _read_usual(texts)
+        if found.is_read.all():
+            return found
     found = Instants(
-        np.zeros(len(texts_), np.int64),
-        np.zeros(len(texts_), np.int64),
-        np.zeros(len(texts_), np.bool_),
+        np.zeros(len(texts), np.int64),
+        np.zeros(len(texts), np.int64),
+        np.zeros(len(texts), np.bool_),
     )
-    if usual.size:
-        bytes_ = np.frombuffer(texts_.buffers()[2], np.uint8)
-        if ends[-1] - ends[0] == usual.size * len(_FORM):
-            of_usual = bytes_[ends[0] : ends[-1]].reshape(usual.size, len(_FORM))
-        else:
-            of_usual = bytes_[ends[usual, None] + np.arange(len(_FORM), dtype=np.int32)]
-        found.micros[usual], found.offsets[usual], found.is_read[usual] = _read_usual(of_usual)
+    if is_usual.any():
+        read = _read_usual(texts.filter(pa.array(is_usual)))
+        found.micros[is_usual] = read.micros
+        found.offsets[is_usual] = read.offsets
+        found.is_read[is_usual] = read.is_read
     for place in np.flatnonzero(~found.is_read & texts.is_valid().to_numpy(False)).tolist():
         try:
             found.micros[place], found.offsets[place] = micros(texts[place].as_py())
@@ -91,39 +94,24 @@ def instants(texts: pa.StringArray) -> Instants:
 
 _FORM = b"0000-00-00 00:00:00.000+0000"
 _SIGN = _FORM.index(b"+")
-_DIGITS = [place for place, sign in enumerate(_FORM) if sign == ord("0")]
-_MARKS = [place for place, sign in enumerate(_FORM) if sign != ord("0") and place != _SIGN]
-_FIRST_YEAR, _LAST_YEAR = 1800, 2200
 
 
-def _read_usual(texts: npt.NDArray[np.uint8]) -> tuple[Numbers, Numbers, Truths]:
-    """Texts as long as the form, one a row. What deviates from it in any way is not read."""
-    signs = np.ascontiguousarray(texts.T)
-    digits = signs - np.uint8(ord("0"))
-    is_read = (digits[_DIGITS] <= 9).all(axis=0)
-    is_read &= (signs[_MARKS] == np.frombuffer(_FORM, np.uint8)[_MARKS, None]).all(axis=0)
-    is_east, is_west = signs[_SIGN] == ord("+"), signs[_SIGN] == ord("-")
-    is_read &= is_east | is_west
-
-    def number(start: int, end: int) -> Numbers:
-        total: Numbers = digits[start].astype(np.int64)
-        for place in range(start + 1, end):
-            total = total * 10 + digits[place]
-        return total
-
-    year, month, day = number(0, 4), number(5, 7), number(8, 10)
-    hour, minute, second, milli = number(11, 13), number(14, 16), number(17, 19), number(20, 23)
-    offset_hour, offset_minute = number(24, 26), number(26, 28)
-    is_read &= (year >= _FIRST_YEAR) & (year <= _LAST_YEAR) & (month >= 1) & (month <= 12)
-    is_read &= (hour < 24) & (minute < 60) & (second < 60)
-    is_read &= (offset_hour < 24) & (offset_minute < 60)
-    months = np.where(is_read, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
-    first = months.astype("datetime64[D]")
-    length = ((months + 1).astype("datetime64[D]") - first).astype(np.int64)
-    is_read &= (day >= 1) & (day <= length)
-    offsets = np.where(is_west, -1, 1) * (offset_hour * 3_600 + offset_minute * 60)
-    seconds = (first.astype(np.int64) + day - 1) * 86_400 + hour * 3_600 + minute * 60 + second
-    return (seconds - offsets) * _SECOND + milli * 1_000, offsets, is_read
+def _read_usual(texts: pa.StringArray) -> Instants:
+    """Texts as long as the form. Of those that deviate from it, not all are read."""
+    try:
+        moments: Numbers = texts.cast(MOMENT).view(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:  # one names no instant, and it does not say which
+        nothing = np.zeros(len(texts), np.int64)
+        return Instants(nothing, nothing, nothing.astype(np.bool_))
+    start = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset]
+    signs = np.frombuffer(texts.buffers()[2], np.uint8)[start:][: len(texts) * len(_FORM)]
+    # where there is a sign before the last four, they are the offset, or Arrow had not read it
+    sign, *digits = np.ascontiguousarray(signs.reshape(-1, len(_FORM))[:, _SIGN:].T)
+    is_west = sign == ord("-")
+    is_read = (is_west | (sign == ord("+"))) & (moments > _EARLIEST) & (moments < _LATEST)
+    tens, hours, tens_of_minutes, minutes = (each.astype(np.int64) - ord("0") for each in digits)
+    offsets = (tens * 10 + hours) * 3_600 + (tens_of_minutes * 10 + minutes) * 60
+    return Instants(moments, np.where(is_west, -offsets, offsets), is_read)
 
 
 class LocalDays:

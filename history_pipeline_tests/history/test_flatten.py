@@ -402,6 +402,48 @@ def test_nothing_that_a_record_says_is_lost(fields: dict[str, Any]) -> None:
             assert extra[name] == value
 
 
+OWNERS = st.dictionaries(st.sampled_from(["id", "userName", "firstName"]), JSON)
+ATTRIBUTES = st.dictionaries(st.text(max_size=4), JSON)
+
+
+@settings(max_examples=200)
+@given(
+    st.dictionaries(st.sampled_from([*COLUMN_OF, "startDate"]), JSON | STARTS),
+    st.fixed_dictionaries(
+        {}, optional={"ownerInformation": OWNERS | JSON, "customAttributes": ATTRIBUTES | JSON}
+    ),
+    st.booleans(),
+)
+def test_a_field_that_the_sample_does_not_have_changes_nothing_else(
+    fields: dict[str, Any], objects: dict[str, Any], is_first: bool
+) -> None:
+    """Such a record is decoded otherwise, and its neighbours in the answer with it."""
+    given_ = record("i") | fields | objects
+    usual = flatten(given_, record("after"))
+    neighbour = record("with a rest", later="field")
+    neighbours = [neighbour, given_] if is_first else [given_, neighbour]
+    rows, rejects = flatten(*neighbours, record("after"))
+    assert [row for row in rows if row["interaction_id"] != "with a rest"] == usual[0]
+    assert rejects == usual[1]
+    added, _ = flatten(given_ | {"later": "field"}, record("after"))
+    for row in usual[0][:-1] + added[:-1]:
+        row["extra"] = json.loads(row["extra"] or "{}")
+    for row in usual[0][:-1]:
+        row["extra"]["later"] = "field"
+    assert added == usual[0]
+
+
+@pytest.mark.parametrize("rest", [b"", b',"later":"field"'])
+def test_of_a_field_that_is_there_twice_the_last_counts(rest: bytes) -> None:
+    twice = (
+        b'{"id":"i","startDate":"2015-10-02 12:00:00.000+0200","state":"a","state":"b",'
+        b'"ownerInformation":{"id":"a","id":"b"},"customAttributes":{"n":"a","n":"b"}%b}'
+    )
+    (row,), _ = flatten(msgspec.Raw(twice % rest))
+    assert (row["state"], row["owner_id"]) == ("b", "b")
+    assert [each["value"] for each in row["attributes"]] == ["b"]
+
+
 @given(st.binary(min_size=1, max_size=50).filter(lambda text: not NOT_IN_A_TEXT & set(text)))
 def test_bytes_of_any_kind_in_a_text_land_or_are_set_aside(text: bytes) -> None:
     """Such bytes pass who tells the records of an answer apart; others do not come so far."""
