@@ -53,15 +53,19 @@ def steps(size: Size) -> dict[str, Run]:
         for in_flight in (64, 128, 8)
         for latency in (USUAL, FAST, HEAVY)
     ]
-    scenes.insert(1, Scene(SLOW, 8, size.requests // 10))
+    slow = Scene(SLOW, 8, size.requests)
     return {
-        scene.title: partial(_race, scene, (*STEPS, *_AND_WHOLE[scene is scenes[0]]), size.rounds)
-        for scene in scenes
+        scenes[0].title: partial(_race, scenes[0], (*STEPS, *_AND_WHOLE), size.rounds),
+        slow.title: partial(_race, slow, _BOUND_BY_LATENCY, size.rounds_of_many),
+        **{scene.title: partial(_race, scene, STEPS, size.rounds) for scene in scenes[1:]},
     }
 
 
-_AND_WHOLE: tuple[tuple[str, ...], tuple[str, ...]] = (), ("whole",)
+_AND_WHOLE = ("whole",)
 """Where it runs with few requests as well, its memory can be compared with that of many."""
+
+_BOUND_BY_LATENCY = ("bare", "step")
+"""Each takes over four minutes: only those that the figure is of, and fewer rounds."""
 
 
 def wholes(size: Size) -> dict[str, Run]:

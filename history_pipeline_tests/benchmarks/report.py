@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 
 from history_pipeline_tests.benchmarks.keeping import Kept, Result
+from history_pipeline_tests.benchmarks.races import STEPS
 
 Races = dict[str, Result]
 Found = dict[str, Races]
@@ -309,13 +310,12 @@ def _draw(found: list[Result], path: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "history_pipeline"  # the same figures make the same file
     from matplotlib import pyplot as plt
 
-    names = [name for name in NAMES if all(name in race["contenders"] for race in found)]
     figure, axes = plt.subplots(figsize=(9, 0.62 * len(found) + 1.4), layout="constrained")
-    height = 0.8 / len(names)
-    for number, name in enumerate(names):
-        rates = [race["requests"] / race["contenders"][name]["seconds"] for race in found]
-        places = [place + number * height for place in range(len(found))]
-        axes.barh(places, rates, height, label=NAMES[name])
+    height = 0.8 / len(STEPS)
+    for number, name in enumerate(STEPS):
+        its = {place: race for place, race in enumerate(found) if name in race["contenders"]}
+        rates = [race["requests"] / race["contenders"][name]["seconds"] for race in its.values()]
+        axes.barh([place + number * height for place in its], rates, height, label=NAMES[name])
     axes.set_yticks(
         [place + 0.4 - height / 2 for place in range(len(found))],
         [f"{race['in_flight']} in flight, {race['latency']}" for race in found],
