@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 from history_pipeline.gws import payloads
 from history_pipeline.history import columns, instants, records
 from history_pipeline.history.instants import Instants, LocalDays, Numbers, Truths
-from history_pipeline.history.records import Owner, Record, Unread
+from history_pipeline.history.records import Owner, Reader, Record, Unread
 from history_pipeline.model import HistoryRequest, Source
 from history_pipeline.storage.schemas import MOMENT, OBSERVATIONS, REJECTS
 
@@ -75,11 +75,12 @@ class Flattened:
 
 
 class Flattener:
-    """Turns answers into tables. One per run: it remembers the offsets it met. Records of
-    contacts in `forgotten` leave no trace."""
+    """Turns answers into tables. One per run: it remembers the offsets and the fields it met.
+    Records of contacts in `forgotten` leave no trace."""
 
     def __init__(self, zone: ZoneInfo, forgotten: Container[Any] = ()) -> None:
         self._days = LocalDays(zone)
+        self._reader = Reader()
         self._forgotten = forgotten
         self.read = 0
         """Records with a readable start, those of other windows included."""
@@ -100,7 +101,7 @@ class Flattener:
     def _flatten(
         self, answers: Sequence[Answered], run_at: int, asked: tuple[str, ...]
     ) -> Flattened:
-        batch = _Batch(answers)
+        batch = _Batch(answers, self._reader)
         if self._forgotten:
             contact_ids = batch.field("contactId")
             batch.keep(np.array([each not in self._forgotten for each in contact_ids], np.bool_))
@@ -146,10 +147,10 @@ def _no_collection() -> Iterator[None]:
 class _Batch:
     """The records that are still to land, each with its answer and its place in it."""
 
-    def __init__(self, answers: Sequence[Answered]) -> None:
+    def __init__(self, answers: Sequence[Answered], reader: Reader) -> None:
         self.answers = answers
         self._rejects: list[tuple[int, int, str]] = []
-        read = [records.read(each.records) for each in answers]
+        read = [reader.read(each.records) for each in answers]
         sizes = np.fromiter(map(len, read), np.int64, len(read))
         self.answer = np.repeat(np.arange(len(answers)), sizes)
         self._place = np.arange(self.answer.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)

@@ -127,9 +127,14 @@ class LocalDays:
 
     def offsets(self, moments: Numbers) -> Numbers:
         """The zone's offset in seconds at each instant (microseconds)."""
-        quarters, places = np.unique(moments // _QUARTER, return_inverse=True)
-        found = map(self._offset, quarters.tolist())
-        return np.fromiter(found, np.int64, quarters.size)[places]
+        quarters = pa.array(moments // _QUARTER).dictionary_encode()
+        met = quarters.dictionary.to_pylist()
+        try:
+            found = list(map(self._offsets.__getitem__, met))
+        except KeyError:
+            found = list(map(self._offset, met))
+        offsets: Numbers = np.array(found, np.int64)[quarters.indices.to_numpy()]
+        return offsets
 
     def _offset(self, quarter: int) -> int:
         found = self._offsets.get(quarter)

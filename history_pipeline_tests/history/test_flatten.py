@@ -25,6 +25,7 @@ from history_pipeline_tests.history.answers import (
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
+ASKED = ("SearchId", "CustomerId")
 
 
 def flatten(
@@ -32,7 +33,7 @@ def flatten(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows and rejects, as the files of a part would hold them."""
     answers = [answered(*records, source=source, window=window)]
-    flattened = Flattener(zone).flatten(answers, run_at=RUN_AT, asked=("SearchId", "CustomerId"))
+    flattened = Flattener(zone).flatten(answers, run_at=RUN_AT, asked=ASKED)
     assert flattened.observations.schema == OBSERVATIONS
     assert flattened.rejects.schema == REJECTS
     assert flattened.landed == [flattened.observations.num_rows]
@@ -433,15 +434,51 @@ def test_a_field_that_the_sample_does_not_have_changes_nothing_else(
     assert added == usual[0]
 
 
-@pytest.mark.parametrize("rest", [b"", b',"later":"field"'])
+OTHERS = st.sampled_from(
+    ["later", "threadId", "kennungä", "no name", "", 'a"b', "\\", "\x00", "other_0"]
+)
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(st.sampled_from([*COLUMN_OF, "customAttributes"]), JSON, max_size=2),
+            st.dictionaries(OTHERS, JSON, max_size=3),
+        ).map(lambda fields: record("i") | fields[0] | fields[1]),
+        min_size=2,
+        max_size=6,
+    )
+)
+def test_what_was_met_before_changes_nothing(records: list[dict[str, Any]]) -> None:
+    flattener = Flattener(BERLIN)
+    for each in [*records, *records]:
+        flattened = flattener.flatten([answered(each)], run_at=RUN_AT, asked=ASKED)
+        assert (flattened.observations.to_pylist(), flattened.rejects.to_pylist()) == flatten(each)
+
+
+def test_a_server_that_makes_names_up_loses_nothing() -> None:
+    flattener = Flattener(BERLIN)
+    for number in range(200):
+        fields = {f"field{number}": number, f"field{number // 2}": None}
+        flattened = flattener.flatten([answered(record(**fields))], run_at=RUN_AT, asked=ASKED)
+        (extra,) = flattened.observations["extra"].to_pylist()
+        assert json.loads(extra) == fields
+
+
+@pytest.mark.parametrize("rest", [b"", b',"later":"a","l\\u0061ter":"b"'])
 def test_of_a_field_that_is_there_twice_the_last_counts(rest: bytes) -> None:
     twice = (
         b'{"id":"i","startDate":"2015-10-02 12:00:00.000+0200","state":"a","state":"b",'
         b'"ownerInformation":{"id":"a","id":"b"},"customAttributes":{"n":"a","n":"b"}%b}'
     )
-    (row,), _ = flatten(msgspec.Raw(twice % rest))
-    assert (row["state"], row["owner_id"]) == ("b", "b")
-    assert [each["value"] for each in row["attributes"]] == ["b"]
+    flattener = Flattener(BERLIN)
+    for _ in range(2):
+        given_ = [answered(msgspec.Raw(twice % rest))]
+        (row,) = flattener.flatten(given_, run_at=RUN_AT, asked=ASKED).observations.to_pylist()
+        assert (row["state"], row["owner_id"]) == ("b", "b")
+        assert [each["value"] for each in row["attributes"]] == ["b"]
+        assert row["extra"] == ('{"later":"b"}' if rest else None)
 
 
 @given(st.binary(min_size=1, max_size=50).filter(lambda text: not NOT_IN_A_TEXT & set(text)))
