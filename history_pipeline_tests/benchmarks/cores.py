@@ -9,16 +9,22 @@ import sys
 import time
 
 TURNS = 5
-_ROUNDS = 3_000_000
+_LOOPS = 3_000_000
 
 
-def cores() -> dict[str, float]:
+def cores(turns: int = TURNS) -> dict[str, float]:
     """Seconds of the same loop, alone and with a second one beside it; medians of some turns."""
     alone, beside = [], []
-    for _ in range(TURNS):
+    for _ in range(turns):
         alone += _together(1)
         beside += _together(2)
     return {"alone": statistics.median(alone), "beside": statistics.median(beside)}
+
+
+def slowdown() -> float:
+    """How many times as long a loop takes beside a second one as alone, just now."""
+    told = cores(turns=1)
+    return told["beside"] / told["alone"]
 
 
 def _together(count: int) -> list[float]:
@@ -30,7 +36,7 @@ def _together(count: int) -> list[float]:
 def main() -> None:
     began = time.perf_counter()
     total = 0
-    for number in range(_ROUNDS):
+    for number in range(_LOOPS):
         total += number
     print(time.perf_counter() - began)
 

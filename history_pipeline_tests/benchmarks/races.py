@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from history_pipeline_tests.benchmarks import cores
 from history_pipeline_tests.benchmarks.measuring import Taken, run_apart
 from history_pipeline_tests.benchmarks.scene import (
     FAST,
@@ -80,10 +81,13 @@ def wholes(size: Size) -> dict[str, Run]:
 def _race(scene: Scene, contenders: tuple[str, ...], rounds: int, say: Say) -> dict[str, Any]:
     """Raises RuntimeError where a product differs, or more was in flight than allowed."""
     found: dict[str, list[Taken]] = {name: [] for name in contenders}
+    slowdowns = []
     with server(scene) as asked:
         _run("bare", asked.url, scene)  # the first to ask has the server make its world
         accepted, cpu_seconds = asked.accepted, asked.cpu_seconds
         for number in range(rounds):
+            # a neighbour can take the second core away, from one minute to the next
+            slowdowns.append(cores.slowdown())
             for name in contenders:
                 taken = _run(name, asked.url, scene)
                 found[name].append(taken)
@@ -104,6 +108,7 @@ def _race(scene: Scene, contenders: tuple[str, ...], rounds: int, say: Say) -> d
         "rounds": rounds,
         "interactions": _interactions(found),
         "server_per_second": ceiling,
+        "slowdowns": slowdowns,
         "contenders": {name: _median(runs) for name, runs in found.items()},
     }
 

@@ -206,7 +206,7 @@ def _race(title: str, race: Result) -> str:
     lines = [
         f"**{title}** ({race['rounds']} rounds; {race['interactions']:,} interactions; at most "
         f"{race['most_in_flight']} in flight at the server, which could have answered "
-        f"{race['server_per_second']:,.0f} requests/s)",
+        f"{race['server_per_second']:,.0f} requests/s{_second_core(race)})",
         "",
         "| | requests/s | interactions/s | CPU s per 1,000 requests | peak MB | written MB "
         "| first row after s |",
@@ -224,6 +224,14 @@ def _race(title: str, race: Result) -> str:
             f"| {'' if name == 'bare' else round(taken['first_row_seconds'], 1)} |"
         )
     return "\n".join(lines)
+
+
+def _second_core(race: Result) -> str:
+    """How much of it was there; results of earlier versions do not tell."""
+    if not (slowdowns := race.get("slowdowns")):
+        return ""
+    least, most = min(slowdowns), max(slowdowns)
+    return f"; a loop took {least:.2f} to {most:.2f} times as long beside a second one as alone"
 
 
 def _disturbed(title: str, told: Result) -> str:
