@@ -7,7 +7,6 @@ cost no other.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import msgspec
 
@@ -16,7 +15,6 @@ UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 EMPTY = msgspec.Raw(b"[]")
 
-_decode = msgspec.json.Decoder(list[Any]).decode
 _apart = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 _LEAST_RECORD = 24
@@ -60,11 +58,6 @@ def _identity(record: msgspec.Raw) -> str | bytes:
         return _named(record).id
     except (*UNDECODABLE, msgspec.ValidationError):
         return bytes(record)
-
-
-def decoded(answer: msgspec.Raw) -> list[Any]:
-    """Every record. Raises one of UNDECODABLE where a single one cannot be decoded."""
-    return _decode(answer)
 
 
 def records(answer: msgspec.Raw) -> list[msgspec.Raw]:

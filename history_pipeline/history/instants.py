@@ -69,6 +69,8 @@ def instants(texts: pa.StringArray) -> Instants:
     """Reads every text; null is no instant."""
     ends = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
     is_usual = np.diff(ends) == len(_FORM)
+    if texts.null_count:  # what lies under one may be as long as a time
+        is_usual &= texts.is_valid().to_numpy(False)
     if is_usual.all():
         found = _read_usual(texts)
         if found.is_read.all():

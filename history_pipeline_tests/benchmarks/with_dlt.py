@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pyarrow as pa
 
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
@@ -20,7 +21,6 @@ os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"
 
 import dlt
 
-from history_pipeline.gws import payloads
 from history_pipeline.gws.inquiry import Answer
 from history_pipeline.model import HistoryRequest
 from history_pipeline.settings import Settings
@@ -59,6 +59,8 @@ def run(settings: Settings, contact_ids: list[str], root: Path, kind: str) -> No
     pipeline.run(resource(settings, contact_ids), loader_file_format="parquet")
 
 
+_decode = msgspec.json.Decoder(list[Any]).decode
+
 Rows = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
@@ -72,7 +74,7 @@ async def _pages(settings: Settings, contact_ids: list[str]) -> AsyncIterator[Ro
 
     def take(request: HistoryRequest, answer: Answer) -> None:
         nonlocal interactions, attributes, answers
-        for record in payloads.decoded(answer):
+        for record in _decode(answer):
             row, named = rows_of(record, request, zone)
             if row is not None:
                 interactions.append(row)

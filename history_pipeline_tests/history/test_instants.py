@@ -169,6 +169,13 @@ def test_many_texts_read_at_once_are_what_each_is_alone(
     assert [(moment, offset) if is_read else None for moment, offset, is_read in read] == alone
 
 
+def test_a_text_that_lies_under_a_null_is_not_read() -> None:
+    texts = pa.array(["2015-10-01 16:02:07.000+0200"] * 2)
+    is_valid = pa.py_buffer(b"\x01")
+    masked = pa.StringArray.from_buffers(2, texts.buffers()[1], texts.buffers()[2], is_valid)
+    assert instants(masked).is_read.tolist() == [True, False]
+
+
 # -- local days -----------------------------------------------------------------------------------
 
 
