@@ -69,8 +69,6 @@ def instants(texts: pa.StringArray) -> Instants:
     """Reads every text; null is no instant."""
     ends = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
     is_usual = np.diff(ends) == len(_FORM)
-    if texts.null_count:  # what lies under one may be as long as a time
-        is_usual &= texts.is_valid().to_numpy(False)
     if is_usual.all():
         found = _read_usual(texts)
         if found.is_read.all():
@@ -102,7 +100,7 @@ def _read_usual(texts: pa.StringArray) -> Instants:
     """Texts as long as the form. Of those that deviate from it, not all are read."""
     try:
         moments: Numbers = texts.cast(MOMENT).view(pa.int64()).to_numpy()
-    except pa.ArrowInvalid:  # one names no instant, and it does not say which
+    except pa.ArrowInvalid:  # one is null or names no instant, and it does not say which
         nothing = np.zeros(len(texts), np.int64)
         return Instants(nothing, nothing, nothing.astype(np.bool_))
     start = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset]
